@@ -1,0 +1,1 @@
+"""Tollkeeper: an OpenAI-compatible gateway to Claude that prices every reply to the nano-dollar."""
