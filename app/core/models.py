@@ -1,0 +1,78 @@
+"""What the gateway offers: models with their prices, limits and what they accept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.core.pricing import Prices
+
+Thinking = Literal["budget", "adaptive", "between_tools", "always"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The vendor's limits, in tokens."""
+
+    context_window_tokens: int
+    max_output_tokens: int
+    min_cacheable_tokens: int
+    max_image_tokens: int = 1_600
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """What a model takes without an error; what it refuses is adapted or dropped.
+
+    `thinking`: `budget` = only with a token budget, off by default; `adaptive` = can be
+    adaptive or off; `between_tools` = cannot be off, only reduced; `always` = always on.
+    """
+
+    sampling: bool = False
+    forced_tools: bool = True
+    late_system: bool = False
+    prefill: bool = False
+    effort: bool = True
+    us: bool = False
+    fast: bool = False
+    thinking: Thinking = "adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is offered: its id is both the configured and the vendor's."""
+
+    id: str
+    upstreams: tuple[str, ...]
+    schedule: tuple[Prices, ...]
+    limits: Limits
+    accepts: Accepts = field(default_factory=Accepts)
+    aliases: tuple[str, ...] = ()
+    created: int = 0
+    retires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every offered model by id and by alias, and the tiers that `auto` routes between.
+
+    `tiers` maps a tier's name to a model id, cheapest first: the last one is the strongest.
+    """
+
+    models: Mapping[str, Model]
+    aliases: Mapping[str, str]
+    tiers: Mapping[str, str]
+
+    def find(self, name: str) -> Model | None:
+        """The model that a tier name, an id or an alias stands for."""
+        model_id = self.tiers.get(name) or self.aliases.get(name, name)
+        return self.models.get(model_id)
+
+    @property
+    def strongest(self) -> Model | None:
+        """The model of the last tier that is offered: what routing savings are measured against."""
+        offered = [self.models[name] for name in self.tiers.values() if name in self.models]
+        return offered[-1] if offered else None

@@ -1,0 +1,144 @@
+"""What one reply cost.  Pure: usage x dated prices -> nano-USD, no clock, no config, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.core.money import PICO_PER_NANO, NanoUsd, pico_text, round_half_even
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from app.core.usage import Usage
+
+CATEGORIES = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+ONE = 1_000  # multipliers are whole thousandths: 1.1 is 1_100
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Pico-USD per token, one for each category."""
+
+    input: int
+    output: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The rates of every request whose prompt has *more* than `above_prompt_tokens` tokens."""
+
+    above_prompt_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """One model's prices from a day on.
+
+    `tiers` ascend and the first stands above -1 tokens, so one always applies, to the
+    whole request. Multipliers are in thousandths. `origin` names, per category, where the
+    figure came from: `price_book` or `config`; `sources` says who published it.
+    """
+
+    effective_from: date
+    tiers: tuple[Tier, ...]
+    sources: Mapping[str, str]
+    origins: Mapping[str, str]
+    fast: int = ONE
+    us: int = ONE
+    batch: int = ONE
+    web_search_nano_usd: int = 0
+
+    def tier(self, prompt_tokens: int) -> Tier:
+        """The dearest threshold that `prompt_tokens` is strictly above."""
+        return next(t for t in reversed(self.tiers) if prompt_tokens > t.above_prompt_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Nano-USD per category, each rounded half-even once; the total is their sum."""
+
+    input: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    cache_read: int = 0
+    output: int = 0
+    server_tools: int = 0
+
+    @property
+    def total(self) -> NanoUsd:
+        """The sum of the six categories."""
+        return NanoUsd(
+            self.input
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.cache_read
+            + self.output
+            + self.server_tools
+        )
+
+
+def prices_on(schedule: tuple[Prices, ...], day: date) -> Prices:
+    """The prices in force on `day` (UTC).  Raises LookupError when none are yet."""
+    for prices in reversed(schedule):
+        if prices.effective_from <= day:
+            return prices
+    raise LookupError(f"no price is in force on {day.isoformat()}")
+
+
+def multiplier(usage: Usage, prices: Prices) -> tuple[int, int]:
+    """The factor on every token category as (numerator, denominator)."""
+    fast = prices.fast if usage.fast else ONE
+    us = prices.us if usage.us else ONE
+    batch = prices.batch if usage.batch else ONE
+    return fast * us * batch, ONE * ONE * ONE
+
+
+def price(usage: Usage, prices: Prices) -> Cost:
+    """The exact cost of `usage`."""
+    rates = prices.tier(usage.prompt_tokens).rates
+    factor, divisor = multiplier(usage, prices)
+    per_nano = divisor * PICO_PER_NANO
+
+    def cost_of(tokens: int, rate: int) -> int:
+        return round_half_even(tokens * rate * factor, per_nano) if tokens else 0
+
+    return Cost(
+        input=cost_of(usage.input_tokens, rates.input),
+        cache_write_5m=cost_of(usage.cache_write_5m_tokens, rates.cache_write_5m),
+        cache_write_1h=cost_of(usage.cache_write_1h_tokens, rates.cache_write_1h),
+        cache_read=cost_of(usage.cache_read_tokens, rates.cache_read),
+        output=cost_of(usage.output_tokens, rates.output),
+        server_tools=usage.web_search_requests * prices.web_search_nano_usd,
+    )
+
+
+def uncached(usage: Usage) -> Usage:
+    """The same reply had nothing been written to or read from the cache."""
+    return replace(
+        usage,
+        input_tokens=usage.prompt_tokens,
+        cache_write_5m_tokens=0,
+        cache_write_1h_tokens=0,
+        cache_read_tokens=0,
+    )
+
+
+def snapshot(model: str, usage: Usage, prices: Prices) -> dict[str, object]:
+    """All it takes to recompute `price(usage, prices)` by hand, as JSON values."""
+    tier = prices.tier(usage.prompt_tokens)
+    factor, divisor = multiplier(usage, prices)
+    return {
+        "model": model,
+        "effective_from": prices.effective_from.isoformat(),
+        "above_prompt_tokens": max(tier.above_prompt_tokens, 0),
+        "usd_per_token": {c: pico_text(getattr(tier.rates, c)) for c in CATEGORIES},
+        "multiplier": pico_text(factor * 1_000_000_000_000 // divisor),
+        "usd_per_web_search": pico_text(prices.web_search_nano_usd * PICO_PER_NANO),
+        "origins": dict(prices.origins),
+    }

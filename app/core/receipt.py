@@ -1,0 +1,37 @@
+"""What a call came to, as the caller is told: the one source of headers, body and log line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.core.pricing import Cost
+    from app.core.routing import Route
+    from app.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known before the answer's first byte: all that a stream's headers can say."""
+
+    request_id: str
+    created: int  # Unix seconds
+    requested_model: str
+    model: str
+    route: Route
+    attempts: int
+    dropped: tuple[str, ...]
+    max_tokens_set: int | None  # when the gateway set, clamped or shrunk it
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The whole account of one answer; amounts in nano-USD."""
+
+    opening: Opening
+    usage: Usage
+    cost: Cost
+    total_nano_usd: int
+    cache_savings_nano_usd: int
+    remaining_nano_usd: int | None

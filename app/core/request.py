@@ -1,0 +1,59 @@
+"""One chat request and its reply in the canonical shape: Anthropic's blocks in frozen shells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from app.core.usage import Usage
+
+Block: TypeAlias = Mapping[str, Any]
+"""A content block, a system block or a tool as JSON has it; never written to."""
+
+Message: TypeAlias = Mapping[str, Any]
+"""`{"role", "content": str | list of blocks, ...}`; never written to."""
+
+EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks for.
+
+    `options` holds every other top-level field of the Messages API as it is sent
+    (`tool_choice`, `stop_sequences`, `temperature`, `thinking`, `output_config`, ...).
+    `reasoning_effort` is OpenAI's word, turned into options once the model is known.
+    `original` is the caller's own body, sent byte for byte when nothing was changed:
+    whoever changes anything else sets it to None.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    system: tuple[Block, ...] = ()
+    tools: tuple[Block, ...] = ()
+    max_tokens: int | None = None
+    stream: bool = False
+    options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    reasoning_effort: str | None = None
+    cache: bool = True
+    end_user: str | None = None
+    tags: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    original: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes."""
+
+    message_id: str
+    model: str
+    content: tuple[Block, ...]
+    stop_reason: str | None
+    usage: Usage
+    stop_sequence: str | None = None
+    stop_details: Mapping[str, Any] | None = None
+    body: bytes = b""
+    upstream_request_id: str | None = None

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from app.core.caching import CacheRules
+from app.core.errors import ModelNotFound, UnboundedCost
+from app.core.keys import Key
+from app.core.plan import Planned, Policy, make_ready
+from app.core.request import Request
+from app.core.routing import Rules
+from tests.core.catalogs import CATALOG
+
+TODAY = date(2026, 11, 21)
+KEY = Key("key_1", "k", "tk-abc", datetime(2026, 11, 1, tzinfo=UTC))
+LIMITED = replace(KEY, max_budget_nano_usd=1_000_000_000)
+POLICY = Policy(CATALOG, Rules(), CacheRules())
+USER = ({"role": "user", "content": "x" * 968},)  # held at 1,000 tokens
+SEARCH = {"type": "web_search_20260318", "name": "web_search"}
+
+
+def ready(request: Request, key: Key = KEY, policy: Policy = POLICY, **more: Any) -> Planned:
+    return make_ready(request, key, policy, TODAY, **more)
+
+
+def test_an_answer_without_a_length_gets_the_default_one() -> None:
+    planned = ready(Request("auto", USER))
+    assert planned.request.max_tokens == 16_384
+    assert planned.max_tokens_set
+    assert planned.shrinkable
+    # 1,000 x 1,000 + 16,384 x 5,000 nano-USD on the haiku tier
+    assert planned.bound.nano_usd == 82_920_000
+    # the least: 256 tokens of answer
+    assert planned.least_nano_usd == 2_280_000
+
+
+def test_an_answers_own_length_is_kept_and_not_shrunk() -> None:
+    planned = ready(Request("auto", USER, max_tokens=100))
+    assert planned.request.max_tokens == 100
+    assert not planned.max_tokens_set
+    assert planned.least_nano_usd == planned.bound.nano_usd == 1_500_000
+
+
+SHRINK = [
+    # policy, asked, may be shrunk
+    ("never", None, False),
+    ("never", 1_000, False),
+    ("unset", None, True),
+    ("unset", 1_000, False),
+    ("always", None, True),
+    ("always", 1_000, True),
+]
+
+
+@pytest.mark.parametrize(("shrink", "asked", "expected"), SHRINK)
+def test_who_may_be_shrunk(shrink: Any, asked: int | None, *, expected: bool) -> None:
+    planned = ready(Request("auto", USER, max_tokens=asked), policy=replace(POLICY, shrink=shrink))
+    assert planned.shrinkable is expected
+
+
+def test_an_answer_is_shortened_to_what_was_granted() -> None:
+    planned = ready(Request("auto", USER))
+    short = planned.shortened(6_000_000)
+    assert short.request.max_tokens == 1_000
+    assert short.bound.nano_usd == 6_000_000
+    assert short.max_tokens_set
+    assert planned.shortened(82_920_000) is planned
+
+
+def test_a_count_is_worth_asking_for_only_if_it_can_decide() -> None:
+    planned = ready(Request("auto", USER, max_tokens=100))  # bound: 1,000,000 + 500,000
+    # the fewest tokens 968 bytes can be: 161 -> 229 with the margin -> 229,000 + 500,000
+    assert planned.count_may_help(729_000)
+    assert not planned.count_may_help(728_999)
+    exact = planned.recounted(200)  # 268 tokens
+    assert exact.bound.nano_usd == 268_000 + 500_000
+    assert not exact.count_may_help(10**12)
+
+
+def test_no_bound_and_a_limit_do_not_go_together() -> None:
+    request = Request("auto", USER, tools=(SEARCH,))
+    assert ready(request).bound.unbounded == ("tools.web_search",)
+    with pytest.raises(UnboundedCost) as refused:
+        ready(request, LIMITED)
+    assert refused.value.param == "tools.web_search"
+    with pytest.raises(UnboundedCost):
+        ready(request, KEY, replace(POLICY, globally_limited=True))
+
+
+def test_routing_savings_are_held_against_the_strongest_tier() -> None:
+    routed = ready(Request("auto", USER))
+    assert routed.strongest is CATALOG.models["sonnet-model"].schedule[0]
+    forced = ready(Request("haiku-model", USER))
+    assert forced.strongest is forced.prices
+
+
+def test_a_named_model_is_left_as_it_is_in_the_native_lane() -> None:
+    request = Request("modern-model", USER, max_tokens=5, options={"temperature": 1})
+    assert ready(request).request.dropped == ("temperature",)
+    assert ready(request, adapted=False).request.options == {"temperature": 1}
+
+
+def test_a_model_without_a_price_that_day_is_not_found() -> None:
+    with pytest.raises(ModelNotFound):
+        make_ready(Request("auto", USER), KEY, POLICY, date(2025, 12, 31))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.errors import ModelNotAllowed, ModelNotFound
+from app.core.measure import measure
+from app.core.models import Catalog
+from app.core.request import Request
+from app.core.routing import Reason, Route, Rules, route
+from tests.core.catalogs import CATALOG, HAIKU, MODERN, SONNET
+
+LONG = "x" * 10_000
+FORCED = {"tool_choice": {"type": "tool", "name": "f"}}
+
+
+def asks(text: str = "hi", *, model: str = "auto", turns: int = 1) -> Request:
+    return Request(model=model, messages=({"role": "user", "content": text},) * turns)
+
+
+def routed(
+    request: Request, *, allowed: tuple[str, ...] | None = None, catalog: Catalog = CATALOG
+) -> tuple[Route, str]:
+    chosen, model = route(request, measure(request), catalog, Rules(), allowed)
+    return chosen, model.id
+
+
+ROUTES = [
+    (asks(), "haiku", "haiku-model", Reason.DEFAULT, 0.0),
+    (asks("x" * 9_999), "haiku", "haiku-model", Reason.DEFAULT, 0.0),
+    (asks(LONG), "sonnet", "sonnet-model", Reason.LONG_TEXT, 1.0),
+    (asks(turns=29), "haiku", "haiku-model", Reason.DEFAULT, 0.0),
+    (asks(turns=30), "sonnet", "sonnet-model", Reason.MANY_ITEMS, 1.0),
+    (asks("- one thing\n" * 29), "haiku", "haiku-model", Reason.DEFAULT, 0.0),
+    (asks("- one thing\n" * 30), "sonnet", "sonnet-model", Reason.MANY_ITEMS, 1.0),
+    (
+        asks("".join(f"{n}. step\n" for n in range(30))),
+        "sonnet",
+        "sonnet-model",
+        Reason.MANY_ITEMS,
+        1.0,
+    ),
+    (asks(LONG, model="haiku"), "haiku", "haiku-model", Reason.FORCED_TIER, 0.0),
+    (asks(model="sonnet"), "sonnet", "sonnet-model", Reason.FORCED_TIER, 0.0),
+    (asks(LONG, model="haiku-model"), "-", "haiku-model", Reason.FORCED_MODEL, 0.0),
+    (asks(model="small"), "-", "haiku-model", Reason.FORCED_MODEL, 0.0),
+    (asks(model="modern-model"), "-", "modern-model", Reason.FORCED_MODEL, 0.0),
+]
+
+
+@pytest.mark.parametrize(("request_", "tier", "model", "reason", "score"), ROUTES)
+def test_a_request_goes_where_the_rules_say(
+    request_: Request, tier: str, model: str, reason: Reason, score: float
+) -> None:
+    assert routed(request_) == (Route(tier, score, reason), model)
+
+
+def test_text_of_system_and_all_turns_counts_together() -> None:
+    request = Request(
+        model="auto",
+        system=({"type": "text", "text": "s" * 5_000},),
+        messages=({"role": "user", "content": [{"type": "text", "text": "u" * 5_000}]},),
+    )
+    assert routed(request)[0].reason == Reason.LONG_TEXT
+
+
+def test_auto_stays_within_the_models_that_the_key_may_use() -> None:
+    assert routed(asks(LONG), allowed=("small",)) == (
+        Route("haiku", 1.0, Reason.ONLY_ALLOWED),
+        "haiku-model",
+    )
+    assert routed(asks(), allowed=("sonnet",)) == (
+        Route("sonnet", 0.0, Reason.ONLY_ALLOWED),
+        "sonnet-model",
+    )
+
+
+def test_a_key_without_any_tier_may_not_use_auto() -> None:
+    with pytest.raises(ModelNotAllowed):
+        routed(asks(), allowed=("modern-model",))
+
+
+def test_a_forced_model_outside_the_keys_list_is_refused() -> None:
+    with pytest.raises(ModelNotAllowed):
+        routed(asks(model="sonnet-model"), allowed=("haiku",))
+    assert routed(asks(model="haiku-model"), allowed=("small",))[1] == "haiku-model"
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "", "Haiku", "haiku-model "])
+def test_an_unknown_model_is_not_found(name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        routed(asks(model=name))
+
+
+def test_a_forced_tool_goes_to_a_tier_that_takes_it() -> None:
+    catalog = replace(CATALOG, tiers={"haiku": HAIKU.id, "sonnet": MODERN.id})
+    forced = replace(asks(LONG), options=FORCED)
+    assert routed(forced, catalog=catalog) == (
+        Route("haiku", 1.0, Reason.NEEDS_TOOLS),
+        "haiku-model",
+    )
+    assert routed(asks(LONG), catalog=catalog)[1] == MODERN.id
+    assert routed(forced)[1] == SONNET.id
+
+
+def test_a_tier_whose_model_is_off_is_not_routed_to() -> None:
+    off = Catalog(models={SONNET.id: SONNET}, aliases={}, tiers=CATALOG.tiers)
+    assert routed(asks(), catalog=off) == (Route("sonnet", 0.0, Reason.ONLY_ALLOWED), SONNET.id)
+    with pytest.raises(ModelNotFound):
+        routed(asks(model="haiku"), catalog=off)
