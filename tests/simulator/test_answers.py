@@ -1,0 +1,252 @@
+"""What the simulated model says, and when it stops."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.simulator.client import (
+    HAIKU,
+    NEW_SONNET,
+    WEATHER,
+    Json,
+    Simulated,
+    question,
+    text_block,
+    tool,
+)
+
+
+def text_of(answer: Json) -> str:
+    return "".join(block["text"] for block in answer["content"] if block["type"] == "text")
+
+
+def calls_of(answer: Json) -> list[tuple[str, Json]]:
+    return [(b["name"], b["input"]) for b in answer["content"] if b["type"] == "tool_use"]
+
+
+def test_the_same_prompt_has_the_same_answer_about_its_own_words(sim: Simulated) -> None:
+    body = question("Tell me about volcanoes and earthquakes.")
+    first, again = sim.ask(body), sim.ask(body)
+    assert text_of(first) == text_of(again)
+    assert first["id"] != again["id"]
+    assert "volcanoes" in text_of(first)
+    assert 40 <= first["usage"]["output_tokens"] <= 130
+    assert first["stop_reason"] == "end_turn"
+    assert text_of(sim.ask(question("Tell me about gardens."))) != text_of(first)
+
+
+def test_an_alias_is_answered_by_the_dated_model(sim: Simulated) -> None:
+    assert sim.ask(question("Hi", "claude-haiku-4-5"))["model"] == HAIKU
+
+
+@pytest.mark.parametrize("model", [HAIKU, NEW_SONNET])
+def test_max_tokens_cuts_the_answer(sim: Simulated, model: str) -> None:
+    whole = text_of(sim.ask(question("Tell me about rivers.", model)))
+    cut = sim.ask(question("Tell me about rivers.", model, max_tokens=10))
+    assert cut["stop_reason"] == "max_tokens"
+    assert cut["usage"]["output_tokens"] == 10
+    # ten tokens are 40 bytes, or 40 x 10 / 13 = 30 with the newer tokenizer
+    assert text_of(cut) == whole[: 40 if model == HAIKU else 30]
+
+
+def test_the_context_window_cuts_the_answer_too(sim: Simulated) -> None:
+    # 799,944 bytes are 199,986 tokens, the message 4: ten are left of 200,000
+    answer = sim.ask(question("x" * 799_944, HAIKU))
+    assert answer["stop_reason"] == "model_context_window_exceeded"
+    assert answer["usage"]["output_tokens"] == 10
+
+
+def test_a_stop_sequence_ends_the_answer_before_it(sim: Simulated) -> None:
+    body = question("Tell me about rivers.")
+    whole = text_of(sim.ask(body))
+    stopped = sim.ask(body | {"stop_sequences": ["rivers", "#"]})
+    assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", "rivers")
+    assert text_of(stopped) == whole.split("rivers")[0]
+
+
+def test_a_length_asked_for_in_words_is_kept(sim: Simulated) -> None:
+    answer = sim.ask(question("Write on rivers in 300 words.", max_tokens=5000))
+    assert len(text_of(answer).split()) == 300
+
+
+@pytest.mark.parametrize(
+    ("prompt", "names"),
+    [
+        ("Use get_weather, please.", ["get_weather"]),
+        ("What is the get weather result for today?", ["get_weather"]),
+        ("Please use the tool.", ["get_weather"]),
+        ("First get_time, then get_weather.", ["get_time", "get_weather"]),
+        ("What is the meaning of life?", []),
+        ("Is get_weather_now a thing?", []),
+    ],
+)
+def test_tools_are_called_when_the_prompt_asks(
+    sim: Simulated, prompt: str, names: list[str]
+) -> None:
+    tools = [WEATHER, tool("get_time", zone={"type": "string", "enum": ["utc", "local"]})]
+    answer = sim.ask(question(prompt, tools=tools))
+    assert [name for name, _ in calls_of(answer)] == names
+    assert answer["stop_reason"] == ("tool_use" if names else "end_turn")
+    ids = [block["id"] for block in answer["content"] if block["type"] == "tool_use"]
+    assert all(call_id.startswith("toolu_") for call_id in ids)
+    assert len(set(ids)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ({"type": "any"}, ["get_weather"]),
+        ({"type": "tool", "name": "get_time"}, ["get_time"]),
+        ({"type": "none"}, []),
+        ({"type": "auto"}, []),
+    ],
+)
+def test_the_tool_choice_is_obeyed(sim: Simulated, choice: Json, names: list[str]) -> None:
+    tools = [WEATHER, tool("get_time")]
+    answer = sim.ask(question("Hello there", HAIKU, tools=tools, tool_choice=choice))
+    assert [name for name, _ in calls_of(answer)] == names
+
+
+def test_one_call_at_a_time_where_parallel_calls_are_off(sim: Simulated) -> None:
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    body = question("get_time and get_weather", tools=[WEATHER, tool("get_time")])
+    assert len(calls_of(sim.ask(body))) == 2
+    assert len(calls_of(sim.ask(body | {"tool_choice": choice}))) == 1
+
+
+def test_the_input_takes_what_the_prompt_quotes(sim: Simulated) -> None:
+    answer = sim.ask(question('Use get_weather for "Oslo", 3 days.', tools=[WEATHER]))
+    assert calls_of(answer) == [("get_weather", {"city": "Oslo", "days": 3})]
+
+
+def test_the_answer_after_a_tool_result_quotes_it(sim: Simulated) -> None:
+    body = question("Use get_weather.", tools=[WEATHER])
+    first = sim.ask(body)
+    call_id = first["content"][-1]["id"]
+    result = {"type": "tool_result", "tool_use_id": call_id, "content": "12 degrees and rain"}
+    body["messages"] += [
+        {"role": "assistant", "content": first["content"]},
+        {"role": "user", "content": [result]},
+    ]
+    second = sim.ask(body)
+    assert second["stop_reason"] == "end_turn"
+    assert "12 degrees and rain" in text_of(second)
+
+
+SCHEMA: Json = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "age", "kind", "tags", "home", "when", "score", "note", "fixed"],
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": "integer", "minimum": 10, "maximum": 99},
+        "kind": {"enum": ["cat", "dog"]},
+        "tags": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+        "home": {"$ref": "#/$defs/home"},
+        "when": {"type": "string", "format": "date"},
+        "score": {"type": "number"},
+        "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "fixed": {"const": 5},
+    },
+    "$defs": {
+        "home": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["street", "next"],
+            "properties": {
+                "street": {"type": "string"},
+                "next": {"anyOf": [{"$ref": "#/$defs/home"}, {"type": "null"}]},
+            },
+        }
+    },
+}
+
+
+def test_a_schema_is_answered_with_json_that_fits_it(sim: Simulated) -> None:
+    output_config = {"format": {"type": "json_schema", "schema": SCHEMA}}
+    body = question("Who is 'Ada', 36?", max_tokens=4000, output_config=output_config)
+    found: dict[str, Any] = json.loads(text_of(sim.ask(body)))
+    assert list(found) == list(SCHEMA["properties"])
+    assert (found["name"], found["age"], found["kind"]) == ("Ada", 36, "cat")
+    assert len(found["tags"]) == 2
+    assert all(isinstance(tag, str) for tag in found["tags"])
+    assert found["home"].keys() == {"street", "next"}
+    assert found["when"] == "2026-11-21"
+    assert isinstance(found["score"], int | float)
+    assert isinstance(found["note"], str)
+    assert found["fixed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "thinks"),
+    [
+        (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000}, True),
+        ("claude-sonnet-4-6", {"thinking": {"type": "adaptive"}}, True),
+        ("claude-sonnet-4-6", {"output_config": {"effort": "high"}}, False),
+        ("claude-opus-5-5", {"output_config": {"effort": "high"}}, True),
+        ("claude-opus-5-5", {}, False),
+        ("claude-sonnet-4-6", {}, False),
+    ],
+)
+def test_thinking_comes_first_signed_and_counted(
+    *, sim: Simulated, model: str, fields: Json, thinks: bool
+) -> None:
+    answer = sim.ask(question("Why is the sky blue?", model, **(fields | {"max_tokens": 2000})))
+    kinds = [block["type"] for block in answer["content"]]
+    assert kinds == (["thinking", "text"] if thinks else ["text"])
+    details = answer["usage"].get("output_tokens_details")
+    if not thinks:
+        assert details is None
+        return
+    assert answer["content"][0]["signature"]
+    assert 0 < details["thinking_tokens"] < answer["usage"]["output_tokens"]
+
+
+def test_hidden_thinking_is_billed_all_the_same(sim: Simulated) -> None:
+    body = question("Why?", thinking={"type": "adaptive"})
+    shown = sim.ask(body)
+    hidden = sim.ask(body | {"thinking": {"type": "adaptive", "display": "omitted"}})
+    assert hidden["content"][0]["thinking"] == ""
+    assert hidden["usage"] == shown["usage"]
+
+
+def test_thinking_can_use_up_all_of_max_tokens(sim: Simulated) -> None:
+    answer = sim.ask(question("Why?", thinking={"type": "adaptive"}, max_tokens=5))
+    assert [block["type"] for block in answer["content"]] == ["thinking"]
+    assert answer["stop_reason"] == "max_tokens"
+    assert answer["usage"]["output_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "max_uses", "searches"),
+    [
+        ("Search for rivers.", None, 1),
+        ("Search for rivers 9 times.", None, 5),
+        ("Search for rivers 9 times.", 2, 2),
+        ("Tell me about rivers.", 3, 0),
+    ],
+)
+def test_web_search_is_used_when_asked_for_and_counted(
+    sim: Simulated, prompt: str, max_uses: int | None, searches: int
+) -> None:
+    search: Json = {"type": "web_search_20260318", "name": "web_search"}
+    search |= {"max_uses": max_uses} if max_uses is not None else {}
+    body = question(prompt, tools=[search])
+    usage = sim.ask(body)["usage"]
+    count = sim.count({k: v for k, v in body.items() if k != "max_tokens"})
+    assert usage.get("server_tool_use", {}).get("web_search_requests", 0) == searches
+    assert usage["input_tokens"] == count + 400 * searches
+
+
+def test_the_last_question_decides_in_a_longer_talk(sim: Simulated) -> None:
+    messages = [
+        {"role": "user", "content": "Use get_weather."},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": [text_block("Then tell me about gardens.")]},
+    ]
+    answer = sim.ask(question("", messages=messages, tools=[WEATHER]))
+    assert calls_of(answer) == []
+    assert "gardens" in text_of(answer)
