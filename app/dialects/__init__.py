@@ -1,0 +1,1 @@
+"""OpenAI Chat, OpenAI Responses and Anthropic Messages to and from core, streams too."""
