@@ -1,0 +1,209 @@
+"""Anthropic's own API as callers speak it: read what the gateway needs, keep the rest as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.core.errors import BadRequest
+from app.core.request import Block, Message, Request
+
+SURELY_SHALLOW = 200  # no deeper than this many brackets, and such JSON can be written again
+
+# Top-level fields that have a place of their own in a Request.
+_OWN_PLACE = frozenset({"model", "messages", "system", "tools", "max_tokens", "stream"})
+
+# Those of the others that the gateway looks into.
+_OBJECTS = (
+    "cache_control",
+    "context_management",
+    "metadata",
+    "output_config",
+    "thinking",
+    "tool_choice",
+)
+
+_BLOCK_TEXTS = {"text": "text", "thinking": "thinking", "redacted_thinking": "data"}
+
+
+def parse(body: bytes) -> Request:
+    """A caller's `/v1/messages`.  Raises BadRequest for what the gateway itself can't read.
+
+    Fields it does not know stay in `options`; the vendor judges them.
+    """
+    raw = _object(body)
+    max_tokens = _max_tokens(raw)
+    stream = raw.get("stream", False)
+    if not isinstance(stream, bool):
+        raise BadRequest("stream: must be true or false", param="stream")
+    return _request(body, raw, max_tokens=max_tokens, stream=stream)
+
+
+def parse_count_tokens(body: bytes) -> Request:
+    """A caller's `/v1/messages/count_tokens`.  Raises BadRequest."""
+    return _request(body, _object(body), max_tokens=None, stream=False)
+
+
+def error_body(kind: str, message: str, request_id: str | None = None) -> bytes:
+    """An error in Anthropic's shape."""
+    return orjson.dumps(
+        {
+            "type": "error",
+            "error": {"type": kind, "message": _writable(message)},
+            "request_id": request_id,
+        }
+    )
+
+
+def error_event(kind: str, message: str, request_id: str | None = None) -> bytes:
+    """The same as the event that ends a stream."""
+    return b"event: error\ndata: " + error_body(kind, message, request_id) + b"\n\n"
+
+
+def _request(body: bytes, raw: dict[str, Any], *, max_tokens: int | None, stream: bool) -> Request:
+    model = raw.get("model")
+    if not isinstance(model, str) or not model:
+        raise BadRequest("model: a non-empty string is required", param="model")
+    messages = _messages(raw.get("messages"))
+    options = {name: value for name, value in raw.items() if name not in _OWN_PLACE}
+    _check_options(options)
+    return Request(
+        model=model,
+        messages=messages,
+        system=_system(raw.get("system")),
+        tools=_blocks(raw.get("tools"), "tools"),
+        max_tokens=max_tokens,
+        stream=stream,
+        options=options,
+        end_user=_end_user(options),
+        original=body,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        raw = orjson.loads(body)
+        if body.count(b"{") + body.count(b"[") > SURELY_SHALLOW:
+            orjson.dumps(raw)  # refuses what is nested too deeply, far faster than a walk
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from error
+    except orjson.JSONEncodeError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    if not isinstance(raw, dict):
+        raise BadRequest("the body must be a JSON object")
+    return raw
+
+
+def _max_tokens(raw: Mapping[str, Any]) -> int:
+    """`max_tokens`; 0 is allowed: it fills the cache and writes nothing."""
+    value = raw.get("max_tokens")
+    if type(value) is not int or value < 0:
+        raise BadRequest("max_tokens: a whole number of at least 0 is required", param="max_tokens")
+    return value
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    if not isinstance(value, list) or not value:
+        raise BadRequest("messages: a list with at least one message is required", param="messages")
+    for index, message in enumerate(value):
+        where = f"messages.{index}"
+        if not isinstance(message, dict):
+            raise BadRequest(f"{where}: must be an object", param=where)
+        if not isinstance(message.get("role"), str):
+            raise BadRequest(f"{where}.role: a string is required", param=f"{where}.role")
+        _check_content(message.get("content"), f"{where}.content")
+    return tuple(value)
+
+
+def _check_content(content: object, where: str) -> None:
+    if isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise BadRequest(f"{where}: must be a string or a list of blocks", param=where)
+    for index, block in enumerate(content):
+        _check_block(block, f"{where}.{index}")
+
+
+def _check_block(block: object, where: str) -> None:
+    """Only what measuring and marking read; every other field is the vendor's to judge."""
+    if not isinstance(block, dict):
+        raise BadRequest(f"{where}: must be an object", param=where)
+    kind = block.get("type")
+    if not isinstance(kind, str):
+        raise BadRequest(f"{where}.type: a string is required", param=f"{where}.type")
+    field = _BLOCK_TEXTS.get(kind)
+    if field is not None and not isinstance(block.get(field), str):
+        raise BadRequest(f"{where}.{field}: a string is required", param=f"{where}.{field}")
+    if kind == "tool_result" and block.get("content") is not None:
+        _check_content(block["content"], f"{where}.content")
+    if kind == "tool_use" and not isinstance(block.get("name", ""), str):
+        raise BadRequest(f"{where}.name: must be a string", param=f"{where}.name")
+    if kind == "thinking" and not isinstance(block.get("signature") or "", str):
+        raise BadRequest(f"{where}.signature: must be a string", param=f"{where}.signature")
+    if kind in ("document", "image"):
+        _check_source(block, where)
+
+
+def _check_source(block: Mapping[str, Any], where: str) -> None:
+    source = block.get("source")
+    if not isinstance(source, dict):
+        raise BadRequest(f"{where}.source: an object is required", param=f"{where}.source")
+    if not isinstance(source.get("data") or "", str):
+        raise BadRequest(f"{where}.source.data: must be a string", param=f"{where}.source.data")
+    if source.get("type") == "content":
+        _check_content(source.get("content"), f"{where}.source.content")
+    for field in ("title", "context"):
+        if not isinstance(block.get(field) or "", str):
+            raise BadRequest(f"{where}.{field}: must be a string", param=f"{where}.{field}")
+
+
+def _system(value: object) -> tuple[Block, ...]:
+    if value is None or value == "":
+        return ()
+    if isinstance(value, str):
+        return ({"type": "text", "text": value},)
+    if not isinstance(value, list):
+        raise BadRequest("system: must be a string or a list of blocks", param="system")
+    for index, block in enumerate(value):
+        _check_block(block, f"system.{index}")
+    return tuple(value)
+
+
+def _blocks(value: object, name: str) -> tuple[Block, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise BadRequest(f"{name}: must be a list", param=name)
+    for index, block in enumerate(value):
+        if not isinstance(block, dict):
+            raise BadRequest(f"{name}.{index}: must be an object", param=f"{name}.{index}")
+        if not isinstance(block.get("type") or "", str):
+            where = f"{name}.{index}.type"
+            raise BadRequest(f"{where}: must be a string", param=where)
+    return tuple(value)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """The shape of what routing, adapting and bounding look into."""
+    for name in _OBJECTS:
+        value = options.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise BadRequest(f"{name}: must be an object", param=name)
+    choice = options.get("tool_choice") or {}
+    if choice.get("type") == "tool" and not isinstance(choice.get("name"), str):
+        raise BadRequest("tool_choice.name: a string is required", param="tool_choice.name")
+    edits = (options.get("context_management") or {}).get("edits")
+    _blocks(edits, "context_management.edits")
+
+
+def _end_user(options: Mapping[str, Any]) -> str | None:
+    metadata = options.get("metadata") or {}
+    user_id = metadata.get("user_id")
+    return user_id if isinstance(user_id, str) and user_id else None
+
+
+def _writable(message: str) -> str:
+    """The message without lone surrogates, which no JSON can carry."""
+    return message.encode("utf-8", "replace").decode()

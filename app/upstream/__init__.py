@@ -1,0 +1,1 @@
+"""Speaks to Anthropic and OpenRouter: wire, retries, fallback."""

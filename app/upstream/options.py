@@ -1,0 +1,39 @@
+"""How to reach a vendor, as values: whoever wires the gateway maps its settings to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    """One vendor's address, credentials and timeouts.
+
+    `first_byte` and `idle` apply to streamed calls, `total` to non-streamed ones and to
+    reaching a stream's first byte, `stream` to whole streams.
+    """
+
+    kind: str
+    api_key: str = field(repr=False)
+    base_url: str
+    transport: Literal["aiohttp", "sdk"] = "aiohttp"
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 120.0
+    idle_timeout_s: float = 60.0
+    total_timeout_s: float = 600.0
+    stream_timeout_s: float = 3600.0
+
+    @property
+    def opening_timeout_s(self) -> float:
+        """How long one attempt may take to bring a stream's first byte."""
+        return min(self.first_byte_timeout_s, self.total_timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryOptions:
+    """How often and how long a call is tried."""
+
+    max_attempts: int = 3
+    max_elapsed_s: float = 60.0
+    max_retry_after_s: float = 30.0

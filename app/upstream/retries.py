@@ -1,0 +1,193 @@
+"""When a failed attempt is tried again, and how long after."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from app.core.errors import (
+    APIConnectionError,
+    APIStatusError,
+    ConflictError,
+    InternalServerError,
+    RateLimitError,
+    RequestTimeoutError,
+    UncertainError,
+    UpstreamError,
+)
+from app.ports import Attempt, Hold
+from app.upstream.options import RetryOptions
+
+TRANSIENT = (
+    APIConnectionError,
+    RequestTimeoutError,
+    ConflictError,
+    RateLimitError,
+    InternalServerError,
+    UncertainError,
+)
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 8.0
+JITTER = 0.25
+
+_T = TypeVar("_T")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again may help; the upstream's `x-should-retry` has the last word."""
+    if isinstance(error, APIStatusError):
+        wish = error.headers.get("x-should-retry")
+        if wish in ("true", "false"):
+            return wish == "true"
+    return isinstance(error, TRANSIENT)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """What the upstream asks to wait, from milliseconds, seconds or an HTTP date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or text is None:
+        return seconds
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max((when - now).total_seconds(), 0.0)
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """0.5 s doubled after each attempt, at most 8 s, less up to a quarter (`jitter` in 0..1)."""
+    longest_s = min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+    return longest_s * (1 - JITTER * jitter)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) and number >= 0 else None
+
+
+class Retries:
+    """Tries attempts until one succeeds, none is left, or waiting would take too long."""
+
+    def __init__(self, upstream: str, options: RetryOptions) -> None:
+        self._upstream = upstream
+        self._options = options
+
+    async def run(
+        self,
+        attempt: Callable[[], Awaitable[_T]],
+        request_id_of: Callable[[_T], str | None],
+        hold: Hold,
+    ) -> _T:
+        """The first success; every try is noted in `hold.attempts`.
+
+        Before retrying what may have been billed, another bound is held.  Raises the last
+        UpstreamError.
+        """
+        started_s = time.monotonic()
+        failed: UpstreamError | None = None
+
+        async def one_try() -> _T:
+            nonlocal failed
+            if failed is not None:
+                error, failed = failed, None
+                raise error
+            return await self._noted(attempt, request_id_of, hold)
+
+        # The first try is made without tenacity, whose bookkeeping is dear and nearly always
+        # idle; a failure is then raised again as the first attempt that tenacity sees.
+        try:
+            return await one_try()
+        except UpstreamError as error:
+            if not is_transient(error):
+                raise
+            failed = error
+
+        async def keep_bound(state: RetryCallState) -> None:
+            error = _error_of(state)
+            if isinstance(error, UncertainError):
+                if not await hold.hold_another():
+                    raise error
+                hold.attempts[-1] = replace(hold.attempts[-1], charged=True)
+
+        retrying = AsyncRetrying(
+            retry=lambda state: state.outcome is not None and _is_retried(state),
+            wait=self._wait_s,
+            stop=lambda state: self._is_over(state, time.monotonic() - started_s),
+            before_sleep=keep_bound,
+            reraise=True,
+        )
+        return await retrying(one_try)
+
+    async def _noted(
+        self,
+        attempt: Callable[[], Awaitable[_T]],
+        request_id_of: Callable[[_T], str | None],
+        hold: Hold,
+    ) -> _T:
+        started_s = time.monotonic()
+        status: int | None = 200
+        error_name: str | None = None
+        request_id: str | None = None
+        try:
+            result = await attempt()
+            request_id = request_id_of(result)
+            return result
+        except BaseException as error:
+            status = error.status if isinstance(error, APIStatusError) else None
+            if isinstance(error, APIStatusError):
+                request_id = error.headers.get("request-id")
+            error_name = type(error).__name__
+            raise
+        finally:
+            latency_ms = round((time.monotonic() - started_s) * 1000)
+            hold.attempts.append(
+                Attempt(self._upstream, status, error_name, latency_ms, request_id)
+            )
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        asked_s = self._asked_s(state)
+        if asked_s is not None:
+            return asked_s
+        return backoff_s(state.attempt_number, random.random())  # noqa: S311 - spreads load
+
+    def _is_over(self, state: RetryCallState, elapsed_s: float) -> bool:
+        options = self._options
+        asked_s = self._asked_s(state)
+        return (
+            state.attempt_number >= options.max_attempts
+            or (asked_s is not None and asked_s > options.max_retry_after_s)
+            or elapsed_s + state.upcoming_sleep > options.max_elapsed_s
+        )
+
+    @staticmethod
+    def _asked_s(state: RetryCallState) -> float | None:
+        error = _error_of(state)
+        if not isinstance(error, APIStatusError):
+            return None
+        return retry_after_s(error.headers, datetime.now(UTC))
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
+
+
+def _is_retried(state: RetryCallState) -> bool:
+    error = _error_of(state)
+    return error is not None and is_transient(error)

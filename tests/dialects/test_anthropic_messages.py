@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.errors import BadRequest
+from app.core.measure import measure
+from app.dialects.anthropic_messages import error_body, error_event, parse, parse_count_tokens
+from app.dialects.anthropic_wire import encode
+
+HI = {"role": "user", "content": "Hi"}
+LEAST: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [HI]}
+
+
+def test_a_body_is_read_and_kept_as_it_came() -> None:
+    body = (
+        b'{ "max_tokens": 9, "model": "claude-haiku-4-5", "stream": true,\n'
+        b'  "system": "Be brief.", "messages": [{"role":"user","content":"Hi","x":1}],\n'
+        b'  "tools": [{"name":"f"}], "new_field": {"a": [null]},\n'
+        b'  "metadata": {"user_id": "u-1"}, "thinking": {"type": "disabled"} }'
+    )
+    request = parse(body)
+    assert request.original is body
+    assert (request.model, request.max_tokens, request.stream) == ("claude-haiku-4-5", 9, True)
+    assert request.messages == ({"role": "user", "content": "Hi", "x": 1},)
+    assert request.system == ({"type": "text", "text": "Be brief."},)
+    assert request.tools == ({"name": "f"},)
+    assert request.end_user == "u-1"
+    assert request.options == {
+        "new_field": {"a": [None]},
+        "metadata": {"user_id": "u-1"},
+        "thinking": {"type": "disabled"},
+    }
+
+
+def test_unknown_fields_survive_a_change() -> None:
+    body = orjson.dumps({**LEAST, "brand_new": {"a": 1}, "system": [{"type": "text", "text": "S"}]})
+    sent = orjson.loads(encode(parse(body), "claude-haiku-4-5-20251001"))
+    assert sent == {
+        "model": "claude-haiku-4-5-20251001",
+        "max_tokens": 9,
+        "brand_new": {"a": 1},
+        "system": [{"type": "text", "text": "S"}],
+        "messages": [HI],
+    }
+
+
+@pytest.mark.parametrize("system", [None, "", []])
+def test_no_system_prompt_is_none(system: object) -> None:
+    assert parse(orjson.dumps({**LEAST, "system": system, "tools": None})).system == ()
+
+
+def test_nothing_need_be_written() -> None:
+    assert parse(orjson.dumps({**LEAST, "max_tokens": 0})).max_tokens == 0
+
+
+def test_a_count_needs_no_max_tokens() -> None:
+    body = orjson.dumps({"model": "m", "messages": [HI], "tools": [{"name": "f"}]})
+    request = parse_count_tokens(body)
+    assert (request.max_tokens, request.original) == (None, body)
+    assert request.tools == ({"name": "f"},)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"user_id": None}, {"user_id": 7}])
+def test_no_user_is_made_up(metadata: object) -> None:
+    assert parse(orjson.dumps({**LEAST, "metadata": metadata})).end_user is None
+
+
+def block(**fields: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [fields]}]
+
+
+WRONG = [
+    ({"model": None}, "model"),
+    ({"model": ""}, "model"),
+    ({"model": 7}, "model"),
+    ({"max_tokens": None}, "max_tokens"),
+    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 1.5}, "max_tokens"),
+    ({"max_tokens": "9"}, "max_tokens"),
+    ({"max_tokens": True}, "max_tokens"),
+    ({"max_tokens": 10**30}, "max_tokens"),
+    ({"stream": "yes"}, "stream"),
+    ({"stream": None}, "stream"),
+    ({"messages": None}, "messages"),
+    ({"messages": []}, "messages"),
+    ({"messages": {}}, "messages"),
+    ({"messages": ["Hi"]}, "messages.0"),
+    ({"messages": [HI, {"content": "Hi"}]}, "messages.1.role"),
+    ({"messages": [{"role": "user"}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages.0.content.0"),
+    ({"messages": block(text="Hi")}, "messages.0.content.0.type"),
+    ({"messages": block(type=["text"])}, "messages.0.content.0.type"),
+    ({"messages": block(type="text")}, "messages.0.content.0.text"),
+    ({"messages": block(type="text", text=None)}, "messages.0.content.0.text"),
+    ({"messages": block(type="thinking", thinking=1)}, "messages.0.content.0.thinking"),
+    ({"messages": block(type="tool_use", name=7)}, "messages.0.content.0.name"),
+    ({"messages": block(type="tool_result", content=7)}, "messages.0.content.0.content"),
+    ({"messages": block(type="tool_result", content=[7])}, "messages.0.content.0.content.0"),
+    ({"messages": block(type="image")}, "messages.0.content.0.source"),
+    ({"messages": block(type="document", source="x")}, "messages.0.content.0.source"),
+    (
+        {"messages": block(type="document", source={"type": "base64", "data": 7})},
+        "messages.0.content.0.source.data",
+    ),
+    (
+        {"messages": block(type="document", source={"type": "content", "content": [{}]})},
+        "messages.0.content.0.source.content.0.type",
+    ),
+    (
+        {"messages": block(type="document", source={"type": "text"}, title=7)},
+        "messages.0.content.0.title",
+    ),
+    ({"system": 7}, "system"),
+    ({"system": ["Hi"]}, "system.0"),
+    ({"system": [{"type": "text"}]}, "system.0.text"),
+    ({"tools": {}}, "tools"),
+    ({"tools": ["f"]}, "tools.0"),
+    ({"tools": [{"type": ["custom"]}]}, "tools.0.type"),
+    ({"metadata": "u-1"}, "metadata"),
+    ({"thinking": True}, "thinking"),
+    ({"output_config": []}, "output_config"),
+    ({"tool_choice": "auto"}, "tool_choice"),
+    ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+    ({"cache_control": "ephemeral"}, "cache_control"),
+    ({"context_management": []}, "context_management"),
+    ({"context_management": {"edits": [7]}}, "context_management.edits.0"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), WRONG, ids=[str(fields) for fields, _ in WRONG])
+def test_a_wrong_field_is_named(fields: dict[str, Any], param: str) -> None:
+    body = {**LEAST, **fields}
+    if body["max_tokens"] == 10**30:
+        encoded = b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1' + (
+            b"0" * 30 + b"}"
+        )
+    else:
+        encoded = orjson.dumps(body)
+    with pytest.raises(BadRequest) as raised:
+        parse(encoded)
+    assert raised.value.param == param
+    assert raised.value.message.startswith(param)
+
+
+BROKEN = {
+    "empty": b"",
+    "cut": b'{"model": ',
+    "no object": b"[]",
+    "invalid UTF-8": b'{"model": "\xff"}',
+    "a lone surrogate": b'{"model": "\\ud800"}',
+    "not a number": b'{"max_tokens": NaN}',
+    "a depth bomb": b"[" * 1_000_000,
+    "too deep to be written again": (
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"x":'
+        + b"[" * 400
+        + b"]" * 400
+        + b"}"
+    ),
+    "too deep in a tool": (
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"tools":[{"x":'
+        + b'{"a":' * 400
+        + b"1"
+        + b"}" * 402
+    ),
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_a_broken_body_is_the_callers_fault(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "text", "content", "source", "data", "role", "name", "input", "edits"]
+            ),
+            inner | st.sampled_from(["text", "document", "tool_use", "tool_result", "thinking"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["messages", "system", "tools", "thinking", "tool_choice", "metadata"]),
+        JSON | st.lists(st.fixed_dictionaries({"role": st.just("user"), "content": JSON})),
+    )
+)
+def test_whatever_is_accepted_can_be_measured_and_sent(fields: dict[str, Any]) -> None:
+    body = orjson.dumps({**LEAST, **fields})
+    try:
+        request = parse(body)
+    except BadRequest:
+        return
+    assert measure(request).messages == len(request.messages)
+    assert orjson.loads(encode(request, "other"))["model"] == "other"
+
+
+def test_an_error_has_anthropics_shape() -> None:
+    assert orjson.loads(error_body("api_error", "No \ud800.", "req_1")) == {
+        "type": "error",
+        "error": {"type": "api_error", "message": "No ?."},
+        "request_id": "req_1",
+    }
+    event = error_event("overloaded_error", "Busy\n\nnow")
+    assert event.startswith(b"event: error\ndata: {")
+    assert event.endswith(b"}\n\n")
+    assert event.count(b"\n") == 3
+    assert orjson.loads(event.split(b"data: ")[1])["error"] == {
+        "type": "overloaded_error",
+        "message": "Busy\n\nnow",
+    }

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from app.core import errors
+from app.core.errors import status_error
+from app.upstream.options import RetryOptions
+from app.upstream.retries import Retries, backoff_s, is_transient, retry_after_s
+from tests.upstream.calls import RecordingHold
+
+NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+ASKED = [
+    # headers                                                    seconds
+    ({}, None),
+    ({"retry-after": "7"}, 7.0),
+    ({"retry-after": "0"}, 0.0),
+    ({"retry-after": "1.5"}, 1.5),
+    ({"retry-after": "-3"}, None),
+    ({"retry-after": "nan"}, None),
+    ({"retry-after": "inf"}, None),
+    ({"retry-after": "soon"}, None),
+    ({"retry-after": ""}, None),
+    ({"retry-after": "Sat, 21 Nov 2026 12:00:20 GMT"}, 20.0),
+    ({"retry-after": "Sat, 21 Nov 2026 11:59:00 GMT"}, 0.0),
+    ({"retry-after": "Sat, 21 Nov 2026 12:00:20 -0000"}, 20.0),
+    ({"retry-after-ms": "250"}, 0.25),
+    ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+    ({"retry-after-ms": "many", "retry-after": "9"}, 9.0),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), ASKED)
+def test_what_the_upstream_asks_to_wait(headers: Mapping[str, str], seconds: float | None) -> None:
+    assert retry_after_s(headers, NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "seconds"),
+    [(1, 0, 0.5), (2, 0, 1), (3, 0, 2), (5, 0, 8), (9, 0, 8), (1, 1, 0.375), (5, 1, 6)],
+)
+def test_the_wait_doubles_up_to_eight_seconds_less_a_quarter(
+    attempt: int, jitter: float, seconds: float
+) -> None:
+    assert backoff_s(attempt, jitter) == seconds
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+def test_a_passing_failure_is_transient(status: int) -> None:
+    assert is_transient(status_error(status)("no", status=status))
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 402, 403, 404, 413, 422])
+def test_a_refusal_is_not_transient(status: int) -> None:
+    assert not is_transient(status_error(status)("no", status=status))
+
+
+def test_the_upstream_has_the_last_word() -> None:
+    never = {"x-should-retry": "false"}
+    please = {"x-should-retry": "true"}
+    assert not is_transient(errors.OverloadedError("no", status=529, headers=never))
+    assert is_transient(errors.BadRequestError("no", status=400, headers=please))
+
+
+def test_what_broke_on_the_wire_is_transient_and_a_bug_is_not() -> None:
+    assert is_transient(errors.APIConnectionError("no"))
+    assert is_transient(errors.APITimeoutError("no"))
+    assert is_transient(errors.APIResponseValidationError("no"))
+    assert not is_transient(KeyError("a bug"))
+    assert not is_transient(asyncio.CancelledError())
+
+
+class Scripted:
+    """Attempts that raise or return what the script says."""
+
+    def __init__(self, *outcomes: Exception | str) -> None:
+        self.outcomes = list(outcomes)
+
+    async def attempt(self) -> str:
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def run(self, hold: RecordingHold, options: RetryOptions) -> str:
+        return await Retries("anthropic", options).run(self.attempt, lambda _: None, hold)
+
+
+def overloaded(retry_after: str) -> errors.OverloadedError:
+    return errors.OverloadedError("no", status=529, headers={"retry-after": retry_after})
+
+
+async def test_the_last_failure_is_raised_when_no_attempt_is_left() -> None:
+    last = overloaded("0")
+    scripted = Scripted(overloaded("0"), overloaded("0"), last, "never reached")
+    hold = RecordingHold()
+    with pytest.raises(errors.OverloadedError) as raised:
+        await scripted.run(hold, RetryOptions(max_attempts=3))
+    assert raised.value is last
+    assert len(hold.attempts) == 3
+    assert scripted.outcomes == ["never reached"]
+
+
+async def test_a_retry_after_above_the_cap_ends_the_call_at_once() -> None:
+    started_s = time.monotonic()
+    scripted = Scripted(overloaded("31"), "never reached")
+    hold = RecordingHold()
+    with pytest.raises(errors.OverloadedError) as raised:
+        await scripted.run(hold, RetryOptions(max_retry_after_s=30))
+    assert raised.value.headers == {"retry-after": "31"}
+    assert time.monotonic() - started_s < 0.3
+    assert scripted.outcomes == ["never reached"]
+
+
+async def test_a_retry_after_is_waited_for() -> None:
+    started_s = time.monotonic()
+    result = await Scripted(overloaded("0.2"), "done").run(RecordingHold(), RetryOptions())
+    assert result == "done"
+    assert 0.2 <= time.monotonic() - started_s < 1.0
+
+
+async def test_a_wait_that_would_pass_the_deadline_ends_the_call_at_once() -> None:
+    started_s = time.monotonic()
+    scripted = Scripted(overloaded("2"), "never reached")
+    with pytest.raises(errors.OverloadedError):
+        await scripted.run(RecordingHold(), RetryOptions(max_elapsed_s=1.5))
+    assert time.monotonic() - started_s < 0.3
+    assert scripted.outcomes == ["never reached"]
+
+
+async def test_no_bound_is_held_for_a_retry_that_is_not_made() -> None:
+    hold = RecordingHold()
+    with pytest.raises(errors.APITimeoutError):
+        await Scripted(errors.APITimeoutError("no")).run(hold, RetryOptions(max_attempts=1))
+    with pytest.raises(errors.APITimeoutError):
+        await Scripted(errors.APITimeoutError("no")).run(hold, RetryOptions(max_elapsed_s=0.1))
+    assert hold.held == 0
+    assert [a.charged for a in hold.attempts] == [False, False]
+
+
+async def test_calls_that_retry_at_the_same_time_do_not_disturb_each_other() -> None:
+    retries = Retries("anthropic", RetryOptions(max_attempts=4))
+
+    async def one(number: int) -> tuple[str, int]:
+        failures = [overloaded(f"0.0{n}") for n in range(number % 4)]
+        scripted = Scripted(*failures, f"done {number}")
+        hold = RecordingHold()
+        result = await retries.run(scripted.attempt, lambda _: None, hold)
+        return result, len(hold.attempts)
+
+    results = await asyncio.gather(*(one(number) for number in range(20)))
+    assert results == [(f"done {number}", number % 4 + 1) for number in range(20)]
+
+
+async def test_a_bug_in_an_attempt_surfaces_as_itself() -> None:
+    hold = RecordingHold()
+    scripted = Scripted(overloaded("0"), KeyError("a bug"), "never reached")
+    with pytest.raises(KeyError):
+        await scripted.run(hold, RetryOptions())
+    assert hold.outcomes == [(529, "OverloadedError"), (None, "KeyError")]
