@@ -1,0 +1,116 @@
+"""Whether every name in the settings stands for something, and for one thing only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+
+from app.config.prices import Book, in_force, known
+from app.config.problems import KeyPath, Problem, path_text
+from app.config.settings import Settings
+from app.core.routing import AUTO
+
+SOON = timedelta(days=30)
+
+
+def name_problems(settings: Settings) -> Iterator[Problem]:
+    """Names that are taken twice, then names that nothing stands for."""
+    yield from _taken_twice(settings)
+    yield from _dangling(settings)
+
+
+def config_warnings(settings: Settings, books: Mapping[str, Book], day: date) -> list[str]:
+    """What works but should be looked at: models at their end, tiers out of order."""
+    untiered = [] if settings.tiers else ["tiers: there are none, so 'auto' answers nothing"]
+    return [*untiered, *_ending(settings, books, day), *_not_ascending(settings, books, day)]
+
+
+def _taken_twice(settings: Settings) -> Iterator[Problem]:
+    owners = dict.fromkeys([AUTO], "reserved for routing")
+    for tier in settings.tiers:
+        if tier == AUTO:
+            yield _problem(settings, ("tiers", tier), repr(tier), "a name other than 'auto'")
+        owners[tier] = "a tier"
+    for model_id in settings.models:
+        if model_id in owners:
+            yield _taken(settings, ("models", model_id), model_id, owners[model_id])
+        owners[model_id] = "a model"
+    for model_id, model in settings.models.items():
+        for n, alias in enumerate(model.aliases):
+            if alias in owners:
+                yield _taken(settings, ("models", model_id, "aliases", n), alias, owners[alias])
+            owners[alias] = f"an alias of {model_id}"
+
+
+def _dangling(settings: Settings) -> Iterator[Problem]:
+    models = set(settings.models)
+    models.update(alias for model in settings.models.values() for alias in model.aliases)
+    for model_id, model in settings.models.items():
+        for name in model.upstream:
+            if name not in settings.upstreams:
+                path: KeyPath = ("models", model_id, "upstream")
+                yield _unknown(settings, path, name, "an upstream", settings.upstreams)
+    for tier, name in settings.tiers.items():
+        if name not in models:
+            yield _unknown(settings, ("tiers", tier), name, "a model", models)
+    for first, others in settings.fallbacks.items():
+        yield from _dangling_fallbacks(settings, first, others, models)
+    name, names = settings.routing.default_model, {AUTO, *settings.tiers, *models}
+    if name not in names:
+        path = ("routing", "default_model")
+        yield _unknown(settings, path, name, "'auto', a tier or a model", names)
+
+
+def _dangling_fallbacks(
+    settings: Settings, first: str, others: Iterable[str], models: set[str]
+) -> Iterator[Problem]:
+    if first not in models:
+        yield _unknown(settings, ("fallbacks", first), first, "a model", models)
+    for n, name in enumerate(others):
+        path = ("fallbacks", first, n)
+        if name not in models:
+            yield _unknown(settings, path, name, "a model", models)
+        elif name == first:
+            yield _problem(settings, path, repr(name), "a model other than the first")
+
+
+def _ending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterator[str]:
+    for model_id in settings.models:
+        model = known(books, model_id)
+        if model is None:
+            continue
+        if model.state == "retired" or (model.retires is not None and model.retires <= day):
+            yield f"models.{model_id}: retired by its vendor, calls to it will fail"
+        elif model.retires is not None and model.retires - day <= SOON:
+            yield f"models.{model_id}: its vendor retires it on {model.retires.isoformat()}"
+        if not in_force(model.schedule, day):
+            since = model.schedule[0].effective_from.isoformat()
+            yield f"models.{model_id}: its prices begin on {since}; is the clock right?"
+
+
+def _not_ascending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterator[str]:
+    dearest = 0
+    for tier, name in settings.tiers.items():
+        model = known(books, name)
+        for prices in in_force(model.schedule, day) if model else ():
+            output = prices.tiers[0].rates.output
+            if output < dearest:
+                yield f"tiers.{tier}: cheaper than the one before; the last should be the strongest"
+            dearest = max(dearest, output)
+
+
+def _taken(settings: Settings, path: KeyPath, name: str, owner: str) -> Problem:
+    return _problem(settings, path, f"{name!r} is {owner}", "a name that nothing else has")
+
+
+def _unknown(
+    settings: Settings, path: KeyPath, name: str, kind: str, names: Iterable[str]
+) -> Problem:
+    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return _problem(settings, path, repr(name), f"{kind} that is configured{hint}")
+
+
+def _problem(settings: Settings, path: KeyPath, value: str, allowed: str) -> Problem:
+    return Problem(path_text(path), value, allowed, settings.document.line(path))

@@ -1,0 +1,213 @@
+"""Price books: dated prices, limits and manners of models, and what config.yaml overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from app.config.book_file import BookFile, Entry, Period, State, Twin, TwinsFile
+from app.config.fields import validated
+from app.config.problems import ConfigError, Problem, path_text
+from app.config.yaml_text import Document, read_yaml
+from app.core.models import Accepts, Limits
+from app.core.pricing import CATEGORIES, Prices, Rates, Tier, prices_on
+
+BOOKS = Path(__file__).parent.parent / "prices"
+FROM_BOOK = "price_book"
+FROM_CONFIG = "config"
+EVERY_PROMPT = -1
+UNKNOWN_SINCE = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BookModel:
+    """What a book knows of one model: `released` and `retires` are days, UTC."""
+
+    id: str
+    aliases: tuple[str, ...]
+    state: State
+    released: date
+    retires: date | None
+    limits: Limits
+    accepts: Accepts
+    schedule: tuple[Prices, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One vendor's models by their own ids."""
+
+    name: str
+    models: Mapping[str, BookModel]
+
+    def find(self, name: str) -> BookModel | None:
+        """The model with that id or alias."""
+        if name in self.models:
+            return self.models[name]
+        return next((model for model in self.models.values() if name in model.aliases), None)
+
+
+def bundled_books() -> Mapping[str, Book]:
+    """The books that come with the gateway, by vendor."""
+    anthropic = load_book(BOOKS / "anthropic.yaml")
+    openrouter = load_twins(BOOKS / "openrouter.yaml", anthropic)
+    return {book.name: book for book in (anthropic, openrouter)}
+
+
+def known(books: Mapping[str, Book], name: str) -> BookModel | None:
+    """What any of the books says about an id or alias; they share none."""
+    return next((found for book in books.values() if (found := book.find(name))), None)
+
+
+def load_book(path: Path) -> Book:
+    """The book in `path`, named after the file.
+
+    Raises ConfigError with each problem: a figure or source that is missing, not exact or out
+    of range, tiers or days out of order, a name given twice.
+    """
+    document = read_yaml(path.read_text("utf-8"), path.name)
+    written = validated(BookFile, document.tree, document)
+    _refuse(document, [*_unnamed_sources(written), *_names_given_twice(written.models)])
+    models = {
+        model_id: _book_model(model_id, entry, written.sources)
+        for model_id, entry in written.models.items()
+    }
+    return Book(path.stem, models)
+
+
+def load_twins(path: Path, book: Book) -> Book:
+    """The book in `path`, whose models have the prices of models in `book`.
+
+    Raises ConfigError: an entry that `book` doesn't have, a name given twice.
+    """
+    document = read_yaml(path.read_text("utf-8"), path.name)
+    written = validated(TwinsFile, document.tree, document)
+    strangers = [
+        (("models", twin_id, "prices_of"), twin.prices_of, f"a model of {book.name}.yaml")
+        for twin_id, twin in written.models.items()
+        if twin.prices_of not in book.models
+    ]
+    _refuse(document, [*strangers, *_names_given_twice(written.models)])
+    models = {
+        twin_id: _twin(twin_id, twin.aliases, book.models[twin.prices_of])
+        for twin_id, twin in written.models.items()
+    }
+    return Book(path.stem, models)
+
+
+def in_force(schedule: tuple[Prices, ...], day: date) -> tuple[Prices, ...]:
+    """The prices of `day`; empty before the first of them."""
+    return (prices_on(schedule, day),) if schedule[0].effective_from <= day else ()
+
+
+def overridden(
+    schedule: tuple[Prices, ...], overrides: Mapping[str, int], source: str
+) -> tuple[Prices, ...]:
+    """The schedule with whole categories replaced in every tier of every period.
+
+    `overrides` maps a category to pico-USD per token; multipliers stay as they are.
+    """
+    if not overrides:
+        return schedule
+    return tuple(
+        replace(
+            prices,
+            tiers=tuple(replace(t, rates=replace(t.rates, **overrides)) for t in prices.tiers),
+            sources={**prices.sources, **dict.fromkeys(overrides, source)},
+            origins={**prices.origins, **dict.fromkeys(overrides, FROM_CONFIG)},
+        )
+        for prices in schedule
+    )
+
+
+def configured(rates: Rates, source: str, like: Prices) -> tuple[Prices, ...]:
+    """The schedule of a model that is in no book: flat, with the multipliers of `like`."""
+    flat = replace(
+        like,
+        effective_from=UNKNOWN_SINCE,
+        tiers=(Tier(EVERY_PROMPT, rates),),
+        sources=dict.fromkeys(CATEGORIES, source),
+        origins=dict.fromkeys(CATEGORIES, FROM_CONFIG),
+    )
+    return (flat,)
+
+
+def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> BookModel:
+    limits = entry.limits
+    abilities = dict.fromkeys(entry.accepts, True)
+    return BookModel(
+        id=model_id,
+        aliases=entry.aliases,
+        state=entry.state,
+        released=entry.released,
+        retires=entry.retires,
+        limits=Limits(
+            context_window_tokens=limits.context_window,
+            max_output_tokens=limits.max_output,
+            min_cacheable_tokens=limits.min_cacheable,
+            max_image_tokens=limits.image,
+        ),
+        accepts=Accepts(
+            **{"forced_tools": False, "effort": False, **abilities}, thinking=entry.thinking
+        ),
+        schedule=tuple(_prices(period, sources) for period in entry.prices),
+    )
+
+
+def _prices(period: Period, sources: Mapping[str, str]) -> Prices:
+    return Prices(
+        effective_from=period.since,
+        tiers=tuple(
+            Tier(row.above_prompt_tokens or EVERY_PROMPT, row.rates) for row in period.tiers
+        ),
+        sources={
+            category: "; ".join(sources[name] for name in period.names_of_sources(category))
+            for category in CATEGORIES
+        },
+        origins=dict.fromkeys(CATEGORIES, FROM_BOOK),
+        fast=period.multipliers.fast,
+        us=period.multipliers.us,
+        batch=period.multipliers.batch,
+        web_search_nano_usd=period.web_search_nano_usd,
+    )
+
+
+def _twin(twin_id: str, aliases: tuple[str, ...], model: BookModel) -> BookModel:
+    """Served by another vendor, which knows neither `inference_geo` nor `speed`."""
+    accepts = replace(model.accepts, us=False, fast=False)
+    return replace(model, id=twin_id, aliases=aliases, accepts=accepts)
+
+
+Found = tuple[tuple[str | int, ...], str, str]
+
+
+def _unnamed_sources(written: BookFile) -> list[Found]:
+    return [
+        (("models", model_id, "prices", n), f"source {name!r}", "a name under sources")
+        for model_id, entry in written.models.items()
+        for n, period in enumerate(entry.prices)
+        for name in sorted({n for c in CATEGORIES for n in period.names_of_sources(c)})
+        if name not in written.sources
+    ]
+
+
+def _names_given_twice(models: Mapping[str, Entry] | Mapping[str, Twin]) -> list[Found]:
+    seen = set(models)
+    twice: list[Found] = []
+    for model_id, entry in models.items():
+        for alias in entry.aliases:
+            if alias in seen:
+                twice.append((("models", model_id, "aliases"), alias, "a name of no other model"))
+            seen.add(alias)
+    return twice
+
+
+def _refuse(document: Document, found: list[Found]) -> None:
+    if found:
+        problems = [
+            Problem(path_text(path), value, allowed, document.line(path))
+            for path, value, allowed in found
+        ]
+        raise ConfigError(document.file, problems)
