@@ -1,0 +1,1 @@
+"""Keys, ledger and reports on SQLite and PostgreSQL; rate limits."""

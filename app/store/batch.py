@@ -1,0 +1,211 @@
+"""The ledger's writer: one per process, each transaction takes what queued up during the last.
+
+A transaction that fails for a reason of the database fails closed: whoever waits to open a call is
+refused, and so is everyone after until a write succeeds; what was to be settled is kept in order
+and tried again. Its commit may have happened all the same, so entries that are tried again are
+first compared with their rows. Any other failure is one entry's own: the batch is taken apart and
+that entry alone fails; a close that cannot be entered leaves its hold standing, to be charged at
+its bound when this process is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.core.errors import LedgerUnavailable
+from app.store.balances import make_windows
+from app.store.database import Database
+from app.store.entries import Close, Entry, Extend, Open, Outcome
+from app.store.posting import Books, Posted, RowsChanged, post
+
+MOST_ENTRIES = 256
+RETRIES = 5  # of a transaction that lost against another one
+PAUSE_S = 0.25
+_CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
+T = TypeVar("T")
+
+_LOG = logging.getLogger("tollkeeper.ledger")
+
+
+class Owner(Protocol):
+    """Whose entries these are."""
+
+    def deliver(self, entry: Entry, outcome: Outcome) -> None:
+        """Take the answer to an entry that is committed."""
+
+    def lose(self, entry: Open | Extend) -> None:
+        """Learn that an entry was refused, though it may have been committed."""
+
+    def lease_lost(self) -> None:
+        """Learn that another process took this one for dead."""
+
+
+class BatchWriter:
+    """Takes entries at any time, answers each through its future once it is committed."""
+
+    def __init__(self, database: Database, books: Books, owner: Owner) -> None:
+        self._database = database
+        self._books = books
+        self._owner = owner
+        self._queue: deque[Entry] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.broken = False
+
+    def submit(self, entry: Entry) -> None:
+        """Enter it with the next transaction; while the database is broken nothing is opened."""
+        if self.broken and isinstance(entry, Open):
+            entry.future.set_result(_unavailable())
+            return
+        self._queue.append(entry)
+        self._wake.set()
+        self._idle.clear()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                await self._write(self._take())
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Return once everything submitted so far is committed."""
+        await self._idle.wait()
+
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        while self._queue and len(batch) < MOST_ENTRIES:
+            entry = self._queue.popleft()
+            if not (isinstance(entry, Open) and entry.future.cancelled()):
+                batch.append(entry)
+        return batch
+
+    async def _write(self, batch: Sequence[Entry]) -> None:
+        if not batch:
+            return
+        error = await self._commit(batch)
+        if error is None:
+            return
+        if _is_outage(error):
+            await self._suspend(batch, error)
+        elif len(batch) > 1:
+            for entry in batch:
+                await self._write([entry])
+        else:
+            _LOG.error("an entry of the ledger could not be written", exc_info=error)
+            self._refuse(batch[0])
+
+    async def _commit(self, batch: Sequence[Entry]) -> BaseException | None:
+        """One transaction, again if it lost against another; the error if it failed."""
+        error: BaseException | None = None
+        for _ in range(RETRIES):
+            posted, error = await _outcome(self._database.write(partial(self._post, batch)))
+            if posted is not None and posted.missing:
+                _, error = await _outcome(self._database.write(partial(self._make, posted)))
+                if error is None:
+                    continue
+            if error is None and posted is not None:
+                self._answer(batch, posted)
+                return None
+            if isinstance(error, RowsChanged):
+                self._owner.lease_lost()
+                batch = self._doubt(batch)
+            elif error is None or not _is_conflict(error):
+                break
+        return error or RuntimeError("window rows vanish while they are made")
+
+    def _doubt(self, batch: Sequence[Entry]) -> list[Entry]:
+        """What remains of a batch once its rows can't be trusted: lost calls are not retried."""
+        for entry in batch:
+            if isinstance(entry, Close):
+                entry.verify = True
+            elif isinstance(entry, Extend):
+                self._refuse(entry)
+        return [entry for entry in batch if not isinstance(entry, Extend)]
+
+    def _post(self, batch: Sequence[Entry], connection: Connection) -> Posted:
+        return post(connection, self._books, batch)
+
+    def _make(self, posted: Posted, connection: Connection) -> None:
+        make_windows(connection, self._books.statements, posted.missing)
+
+    def _answer(self, batch: Sequence[Entry], posted: Posted) -> None:
+        self.broken = False
+        for entry, outcome in zip(batch, posted.outcomes, strict=True):
+            self._owner.deliver(entry, outcome)
+
+    async def _suspend(self, batch: Sequence[Entry], error: BaseException) -> None:
+        """Refuse whoever waits, keep what must not be lost, and try again a little later."""
+        if not self.broken:
+            _LOG.error("the ledger can't be written: %s", error)
+        self.broken = True
+        waiting = [*batch, *self._queue]
+        self._queue.clear()
+        for entry in waiting:
+            self._refuse(entry)
+        for entry in waiting:
+            if isinstance(entry, Close):
+                entry.verify = True
+                self._queue.append(entry)
+        for entry in batch:
+            if not isinstance(entry, Close):
+                self._owner.lose(entry)
+        await asyncio.sleep(PAUSE_S)
+
+    def _refuse(self, entry: Entry) -> None:
+        if entry.future.done():
+            return
+        if isinstance(entry, Open):
+            entry.future.set_result(_unavailable())
+        elif isinstance(entry, Extend):
+            entry.future.set_result(False)
+        else:
+            entry.future.set_result(None)
+
+
+def _unavailable() -> LedgerUnavailable:
+    return LedgerUnavailable("the ledger can't be written, so nothing is sent")
+
+
+async def _outcome(work: Awaitable[T]) -> tuple[T | None, BaseException | None]:
+    """The result or the error as a value, whatever it is: no waiter may be left without answer."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task})
+    error = task.exception()
+    return (None, error) if error is not None else (task.result(), None)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    if isinstance(error, IntegrityError):  # another process entered the same idempotency key
+        return True
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
+
+
+def _is_outage(error: BaseException) -> bool:
+    """The database's trouble, not the entry's."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError)
+    if isinstance(error, kinds) or (_is_conflict(error) and not isinstance(error, IntegrityError)):
+        return True
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, SQLAlchemyError) and str(sqlstate)[:2] in {"08", "53", "57", "58"}

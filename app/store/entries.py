@@ -1,0 +1,84 @@
+"""What the ledger's writer is asked to enter, and what it answers."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.core.errors import Refusal
+from app.ports import Reservation
+from app.store.scopes import WindowRow
+
+State = Literal["reserved", "settled", "released", "orphaned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A hold that was entered."""
+
+    nano_usd: int
+    windows: tuple[WindowRow, ...]
+    created_us: int
+    team_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a call ended: `sums` as SUM_COLUMNS, `columns` all columns that the end sets."""
+
+    state: State
+    sums: tuple[int, ...]
+    columns: Mapping[str, Any]
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """The row's whole cost."""
+        return self.sums[0]
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """Hold the reservation's bound.  Answer: Granted, or the Refusal to raise.
+
+    `give_back` takes a grant whose caller stopped waiting for it.
+    """
+
+    reservation: Reservation
+    future: Future[Granted | Refusal]
+    give_back: Callable[[Granted | Refusal], None]
+
+
+@dataclass(slots=True, eq=False)
+class Extend:
+    """Hold once more what was granted.  Answer: whether it fitted."""
+
+    request_id: str
+    key_id: str
+    granted_nano_usd: int
+    windows: tuple[WindowRow, ...]
+    future: Future[bool]
+
+
+@dataclass(slots=True, eq=False)
+class Close:
+    """Settle or release. `verify`: what the row says goes before what this process remembers.
+
+    Answer: what the tightest limit has left, in nano-USD; None without a limit.
+    """
+
+    request_id: str
+    key_id: str
+    team_id: str | None
+    model: str
+    created_us: int
+    held_nano_usd: int
+    windows: tuple[WindowRow, ...]
+    closing: Closing
+    future: Future[int | None]
+    verify: bool = False
+
+
+Entry = Open | Extend | Close
+Outcome = Granted | Refusal | bool | int | None

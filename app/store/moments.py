@@ -1,0 +1,67 @@
+"""Moments as whole microseconds UTC, and their ISO 8601 text."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from app.core.budgets import EPOCH, Window, window_start
+from app.core.errors import BadRequest
+
+US_PER_S = 1_000_000
+US_PER_DAY = 86_400 * US_PER_S
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def moment(us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=us)
+
+
+def microseconds(when: datetime) -> int:
+    return (when - EPOCH) // _MICROSECOND
+
+
+def iso(us: int | None) -> str | None:
+    """'2026-11-21T19:00:00.000000Z'; None stays None."""
+    return None if us is None else iso_text(moment(us))
+
+
+def iso_text(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def is_day(text: str) -> bool:
+    """Whether the text is a date without a time."""
+    return _DAY.fullmatch(text) is not None
+
+
+def parse_us(text: str, *, param: str) -> int:
+    """A date (its first instant, UTC) or an ISO 8601 moment; without an offset it is UTC.
+
+    Raises BadRequest naming `param`.
+    """
+    try:
+        when = datetime.fromisoformat(text)
+        return microseconds(when.replace(tzinfo=when.tzinfo or UTC))
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{param} is not a date or an ISO 8601 time: {text!r}", param=param) from (
+            error
+        )
+
+
+def after_us(text: str, *, param: str) -> int:
+    """The first instant that is not before the end of `text`: the next day for a date."""
+    us = parse_us(text, param=param)
+    return us + US_PER_DAY if is_day(text) else us
+
+
+def day_text(us: int) -> str:
+    return moment(us).date().isoformat()
+
+
+def period(window: Window, now: datetime) -> str:
+    """The window that `now` falls in, by kind and first day: 'month:2026-11-01', or 'none'."""
+    if window == "none":
+        return "none"
+    return f"{window}:{window_start(window, now).date().isoformat()}"

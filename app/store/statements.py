@@ -1,0 +1,83 @@
+"""The ledger's hot SQL, compiled once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import literal_column, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+
+from app.store.prepared import Prepared, among
+from app.store.tables import (
+    keys,
+    requests,
+    teams,
+    windows,
+)
+from app.store.writes import CLOSED_COLUMNS, writes_for
+
+FOUND_COLUMNS = (
+    *("id", "key_id", "team_id", "model", "created_us", "reserved_nano_usd", *CLOSED_COLUMNS),
+    *("key_period", "key_model_period", "team_period", "global_period"),
+)
+_PG_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
+
+class Statements:
+    """The statements for one dialect; what locks rows locks them in the order of their ids."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        make_insert: Any = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+        self.limits = Prepared(_limits(dialect), dialect)
+        self.lock_windows = Prepared(
+            select(windows.c.id, windows.c.spent_nano_usd, windows.c.held_nano_usd)
+            .where(among(windows.c.id, "ids", dialect))
+            .order_by(windows.c.id)
+            .with_for_update(),
+            dialect,
+        )
+        self.make_windows = Prepared(
+            make_insert(windows).on_conflict_do_nothing(),
+            dialect,
+            ("id", "scope_kind", "scope_id", "period"),
+        )
+        self.writes = writes_for(dialect)
+        found = (
+            select(*(requests.c[name] for name in FOUND_COLUMNS))
+            .where(among(requests.c.id, "ids", dialect))
+            .order_by(requests.c.id)
+        )
+        self.find = Prepared(found, dialect)
+        self.lock_requests = Prepared(found.with_for_update(), dialect)
+        self.duplicates = Prepared(_duplicates(dialect), dialect)
+
+
+def _limits(dialect: Dialect) -> Any:  # noqa: ANN401  # each statement has its own long type
+    """What admission needs of keys and their teams, and the clock (0 on SQLite)."""
+    return (
+        select(
+            keys.c.id,
+            keys.c.team_id,
+            keys.c.budget_window,
+            keys.c.max_budget_nano_usd,
+            keys.c.model_budgets,
+            keys.c.expires_us,
+            keys.c.revoked_us,
+            teams.c.budget_window.label("team_window"),
+            teams.c.max_budget_nano_usd.label("team_max_budget_nano_usd"),
+            literal_column("0" if dialect.name == "sqlite" else _PG_CLOCK).label("now_us"),
+        )
+        .outerjoin_from(keys, teams, teams.c.id == keys.c.team_id)
+        .where(among(keys.c.id, "ids", dialect))
+    )
+
+
+def _duplicates(dialect: Dialect) -> Any:  # noqa: ANN401
+    """Idempotency keys that are running or were billed; worded as its partial index is."""
+    return select(requests.c.key_id, requests.c.idempotency_key).where(
+        among(requests.c.key_id, "key_ids", dialect),
+        among(requests.c.idempotency_key, "values", dialect),
+        text("idempotency_key IS NOT NULL AND state <> 'released'"),
+    )

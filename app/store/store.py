@@ -1,0 +1,45 @@
+"""Everything that is stored, behind one value that the pipeline and the admin API share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.errors import LedgerUnavailable
+from app.store.audit import Audit
+from app.store.database import Database, is_reachable
+from app.store.keys import Keys
+from app.store.ledger import SqlLedger
+from app.store.reports import Reports
+from app.store.requests import Requests
+from app.store.teams import Teams
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The ledger and what the admin API reads and changes, over one database."""
+
+    database: Database
+    ledger: SqlLedger
+    keys: Keys
+    teams: Teams
+    requests: Requests
+    reports: Reports
+    audit: Audit
+
+    async def ping(self) -> None:
+        """Raise LedgerUnavailable unless the database answers."""
+        if not await is_reachable(self.database):
+            raise LedgerUnavailable("the ledger's database does not answer")
+
+
+def store_over(database: Database, ledger: SqlLedger) -> Store:
+    """The store over an open database."""
+    return Store(
+        database=database,
+        ledger=ledger,
+        keys=Keys(database),
+        teams=Teams(database),
+        requests=Requests(database),
+        reports=Reports(database),
+        audit=Audit(database),
+    )

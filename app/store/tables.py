@@ -1,0 +1,217 @@
+"""Every table.  Money is nano-USD (`*_nano_usd`), a moment is whole microseconds UTC (`*_us`)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+REVISION = "2026_11_21_1900"  # what `alembic_version` holds when these tables are in place
+
+METADATA = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _text_or_null(name: str) -> Column[str]:
+    return Column(name, Text, nullable=True)
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def _whole_or_null(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=True)
+
+
+TOKEN_COLUMNS = (
+    "input_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "web_search_requests",
+)
+COST_CATEGORIES = (
+    "input",
+    "cache_write_5m",
+    "cache_write_1h",
+    "cache_read",
+    "output",
+    "server_tools",
+)
+COST_COLUMNS = tuple(f"{category}_nano_usd" for category in COST_CATEGORIES)
+SUM_COLUMNS = (
+    "cost_nano_usd",
+    "cache_savings_nano_usd",
+    "routing_savings_nano_usd",
+    *TOKEN_COLUMNS,
+)
+
+teams = Table(
+    "teams",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _whole("created_us"),
+    _whole_or_null("max_budget_nano_usd"),
+    _text("budget_window"),
+)
+
+# `models` and `model_budgets` (model -> nano-USD) are JSON: never read without their key.
+keys = Table(
+    "keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    _text("prefix"),
+    _whole("created_us"),
+    _whole_or_null("expires_us"),
+    _whole_or_null("revoked_us"),
+    _text_or_null("team_id"),
+    _text_or_null("models"),
+    _whole_or_null("max_budget_nano_usd"),
+    _text("budget_window"),
+    _text_or_null("model_budgets"),
+    _whole_or_null("rpm"),
+    _whole_or_null("tpm"),
+    _whole_or_null("max_parallel"),
+    _text_or_null("metadata"),
+    Index(None, "created_us", "id"),
+)
+
+# A rotated secret stays valid until `valid_until_us`.
+key_secrets = Table(
+    "key_secrets",
+    METADATA,
+    Column("sha256", Text, primary_key=True),
+    _text("key_id"),
+    _whole_or_null("valid_until_us"),
+    Index(None, "key_id"),
+)
+
+# One row per scope and window: `key:<id>@day:2026-11-21`.  A new window is a new row.
+windows = Table(
+    "windows",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("scope_kind"),
+    _text("scope_id"),
+    _text("period"),
+    _count("spent_nano_usd"),
+    _count("held_nano_usd"),
+    Index(None, "scope_kind", "scope_id"),
+)
+
+# One row per call that was held.  The four periods name the window rows that its cost landed in;
+# `other_nano_usd` is the part of the cost outside the categories: bounds that stayed charged,
+# or what a correction added.
+requests = Table(
+    "requests",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("key_id"),
+    _text_or_null("team_id"),
+    _text("process_id"),
+    _text("state"),
+    _whole("created_us"),
+    _text("dialect"),
+    _text("requested_model"),
+    _text("model"),
+    _text("route_reason"),
+    _text("routing"),
+    _text("cache_plan"),
+    _text("upstream"),
+    Column("stream", Boolean, nullable=False),
+    _text_or_null("end_user"),
+    _text_or_null("tags"),
+    _text_or_null("idempotency_key"),
+    _text_or_null("key_period"),
+    _text_or_null("key_model_period"),
+    _text_or_null("team_period"),
+    _text_or_null("global_period"),
+    _whole("reserved_nano_usd"),
+    _text_or_null("upstream_request_id"),
+    _text_or_null("upstream_message_id"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _text_or_null("attempt_details"),
+    *(_count(name) for name in TOKEN_COLUMNS),
+    _count("cost_nano_usd"),
+    *(_count(name) for name in COST_COLUMNS),
+    _count("other_nano_usd"),
+    _text_or_null("cost_source"),
+    _text_or_null("rates"),
+    _count("cache_savings_nano_usd"),
+    _count("routing_savings_nano_usd"),
+    _whole_or_null("cache_discount_nano_usd"),
+    Column("status", Integer, nullable=True),
+    _text_or_null("error_code"),
+    _whole_or_null("latency_ms"),
+    _whole_or_null("ttft_ms"),
+    Index(None, "created_us", "id"),
+    Index(None, "key_id", "created_us"),
+)
+Index(
+    "ix_requests_open",
+    requests.c.process_id,
+    sqlite_where=requests.c.state == "reserved",
+    postgresql_where=requests.c.state == "reserved",
+)
+Index(
+    "ux_requests_idempotency",
+    requests.c.key_id,
+    requests.c.idempotency_key,
+    unique=True,
+    sqlite_where=text("idempotency_key IS NOT NULL AND state <> 'released'"),
+    postgresql_where=text("idempotency_key IS NOT NULL AND state <> 'released'"),
+)
+
+# What finished calls came to, per UTC day of their hold; `team_id` is '' for none.
+rollups = Table(
+    "rollups",
+    METADATA,
+    Column("day", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("team_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    _count("requests"),
+    *(_count(name) for name in SUM_COLUMNS),
+)
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    _whole("at_us"),
+    _text("actor"),
+    _text("action"),
+    _text("target"),
+    _text("details"),
+)
+
+# A gateway process and until when it is believed alive.
+processes = Table(
+    "processes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _whole("started_us"),
+    _whole("expires_us"),
+)

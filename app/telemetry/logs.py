@@ -1,0 +1,44 @@
+"""Logs: one JSON object per line on stderr, and never a secret in it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+SECRETS = re.compile(
+    r"(?:tk|sk)-[A-Za-z0-9_-]{12,}|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{12,}|pk-lf-[A-Za-z0-9-]{8,}"
+)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One line per record: time, level, logger, message, the record's extras, a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of JSON, secrets blotted out."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return blot(orjson.dumps(line, default=str).decode())
+
+
+def blot(text: str) -> str:
+    """The text without anything that looks like a key."""
+    return SECRETS.sub("[secret]", text)
+
+
+def start_logging(level: int = logging.INFO) -> None:
+    """Send every logger's records to stderr as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,0 +1,15 @@
+"""Runs the migrations on the connection that `app.store.migrate` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from app.store.tables import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+)
+context.run_migrations()
