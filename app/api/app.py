@@ -1,0 +1,77 @@
+"""The FastAPI application around the hot routes: admin and operations, errors in one shape."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.api import admin, health
+from app.api.errors import envelope, error_headers, row_of
+from app.api.hot import ClientApi
+from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
+
+    from app.api.shell import Shell
+
+    Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_log = logging.getLogger("tollkeeper.api")
+
+
+def build(shell: Shell, lifespan: Lifespan) -> ASGIApp:
+    """The whole HTTP face of a gateway."""
+    app = FastAPI(title="Tollkeeper", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.shell = shell
+    app.include_router(health.router)
+    app.include_router(admin.router)
+    app.add_exception_handler(GatewayError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(Exception, _bug)
+    return ClientApi(shell, app)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Any error raised on purpose, the framework's own included."""
+    meant = _as_ours(request, error)
+    if isinstance(meant, Refusal):
+        request.app.state.shell.recorder.refused(row_of(meant).code, None)
+    return _answer(meant)
+
+
+async def _bug(_request: Request, error: Exception) -> Response:
+    _log.error("unforeseen error", exc_info=error)
+    return _answer(error)
+
+
+def _answer(error: Exception) -> Response:
+    status, body = envelope(error, "openai", "")
+    headers = {name.decode(): value.decode("latin-1") for name, value in error_headers(error)}
+    return Response(body, status, headers, media_type="application/json")
+
+
+def _as_ours(request: Request, error: Exception) -> Exception:
+    if isinstance(error, RequestValidationError):
+        return _invalid(error.errors())
+    if isinstance(error, HTTPException) and error.status_code in (404, 405):
+        return NotSupported(f"{request.method} {request.url.path} is not supported here")
+    if isinstance(error, HTTPException):
+        return BadRequest(str(error.detail))
+    return error
+
+
+def _invalid(problems: Any) -> BadRequest:  # noqa: ANN401 - FastAPI's own shape
+    """The first problem that pydantic found, with the path of its field."""
+    first = problems[0]
+    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    path = ".".join(where) or None
+    return BadRequest(f"{path}: {first['msg']}" if path else str(first["msg"]), param=path)

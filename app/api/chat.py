@@ -1,0 +1,88 @@
+"""`POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.api.auth import known_caller
+from app.api.errors import row_of
+from app.api.exchange import Exchange
+from app.api.headers import receipt_headers, tags
+from app.api.streaming import send_stream
+from app.core.errors import GatewayError
+from app.dialects.openai_chat import parse
+from app.dialects.openai_chat_reply import reply_bytes
+from app.dialects.openai_chat_stream import ChunkWriter
+from app.pipeline import Incoming, process
+
+if TYPE_CHECKING:
+    from app.core.keys import Key
+    from app.core.receipt import Opening, Receipt
+    from app.core.request import Request
+
+DIALECT = "openai_chat"
+MOST_IDEMPOTENCY_CHARS = 255
+
+
+class ChatWriter:
+    """OpenAI's chunks for one stream."""
+
+    def __init__(self, opening: Opening, *, include_usage: bool) -> None:
+        self._chunks = ChunkWriter(opening, include_usage)
+
+    def part(self, _raw: bytes, events: list[dict[str, Any]]) -> bytes:
+        """The chunks that the events make."""
+        return self._chunks.feed(events)
+
+    def finish(self, receipt: Receipt) -> bytes:
+        """The usage chunk, where asked for, and `[DONE]`."""
+        return self._chunks.finish(receipt)
+
+    def fail(self, error: Exception) -> bytes:
+        """An error object that the client's SDK raises."""
+        row = row_of(error)
+        message = error.message if isinstance(error, GatewayError) else "an error in the gateway"
+        return self._chunks.fail(message, row.code, row.kind)
+
+
+async def chat_completions(exchange: Exchange) -> None:
+    """Answer one chat completion, streamed or whole."""
+    key = await known_caller(exchange)
+    call = parse(await exchange.body())
+    incoming = incoming_of(call.request, key, exchange, DIALECT)
+    if call.request.stream:
+        usage = call.include_usage
+        await send_stream(incoming, exchange, lambda o: ChatWriter(o, include_usage=usage))
+        return
+    reply, receipt = await process(incoming, exchange.shell.gateway)
+    await exchange.answer(200, receipt_headers(receipt), reply_bytes(reply, receipt))
+
+
+def incoming_of(
+    request: Request,
+    key: Key,
+    exchange: Exchange,
+    dialect: str,
+    native_headers: Mapping[str, str] | None = None,
+) -> Incoming:
+    """The call with what its headers add: tags, an idempotency key, caching switched off.
+
+    `native_headers` are the caller's own for the upstream, in the native lane.
+    """
+    given = tags(exchange.header(b"x-tollkeeper-tags"))
+    off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
+    if given or off:
+        merged = tuple(dict.fromkeys((*request.tags, *given)))
+        request = replace(request, tags=merged, cache=request.cache and not off)
+    idempotency_key = exchange.header(b"idempotency-key")
+    return Incoming(
+        request=request,
+        key=key,
+        request_id=exchange.request_id,
+        dialect=dialect,
+        native=native_headers is not None,
+        headers=native_headers or {},
+        idempotency_key=idempotency_key and idempotency_key[:MOST_IDEMPOTENCY_CHARS],
+    )

@@ -1,0 +1,245 @@
+"""The story of one call: make ready, hold, call, price, settle, answer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from app.core.adaptation import adapt
+from app.core.errors import (
+    APIResponseValidationError,
+    BudgetExceeded,
+    UpstreamError,
+    status_error,
+)
+from app.core.measure import measure
+from app.core.plan import Planned, Policy, make_ready
+from app.core.pricing import price, snapshot, uncached
+from app.core.receipt import Opening, Receipt
+from app.core.routing import route
+from app.dialects.anthropic_stream import EventReader, StreamTap
+from app.ports import Call, Charge, CostSource, Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from app.core.keys import Key
+    from app.core.request import Reply, Request
+    from app.core.usage import Usage
+    from app.ports import Hold, Ledger, Upstream
+
+Part: TypeAlias = tuple[bytes, list[dict[str, Any]]]
+"""Bytes of a stream as the upstream sent them, and the events that they completed."""
+
+ERROR_STATUS = {"overloaded_error": 529, "rate_limit_error": 429, "timeout_error": 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything a call needs, built once by `create_app`; replaced whole when prices reload."""
+
+    ledger: Ledger
+    upstreams: Mapping[str, Upstream]
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One call as the API layer hands it over. `native` leaves a named model's request as it is."""
+
+    request: Request
+    key: Key
+    request_id: str
+    dialect: str
+    native: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
+    """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
+    planned = _ready(incoming, gateway)
+    async with AsyncExitStack() as held:
+        planned, hold = await _hold(planned, incoming, gateway, held)
+        reply = await _upstream(planned, gateway).send(_call(planned, incoming), hold)
+        charge = charge_of(reply.usage, planned, "computed", reply.message_id)
+        hold.settle(charge)
+    return reply, _receipt(_opening(planned, incoming, hold), charge, hold)
+
+
+async def stream(
+    incoming: Incoming, gateway: Gateway
+) -> AsyncGenerator[Opening | Part | Receipt, None]:
+    """An Opening once the upstream has begun, then its parts, then the settled Receipt.
+
+    Whatever ends it early (the caller leaves, the upstream breaks) settles what was used.
+    Raises Refusal and UpstreamError; after the Opening only UpstreamError.
+    """
+    planned = _ready(incoming, gateway)
+    async with AsyncExitStack() as held:
+        planned, hold = await _hold(planned, incoming, gateway, held)
+        started = time.monotonic()
+        upstream = _upstream(planned, gateway)
+        answer = await held.enter_async_context(upstream.stream(_call(planned, incoming), hold))
+        opening = _opening(planned, incoming, hold)
+        reader, tap = EventReader(), StreamTap()
+        try:
+            yield opening
+            async for chunk in answer.chunks():
+                events = reader.feed(chunk)
+                tap.feed(events, time.monotonic())
+                if hold.ttft_ms is None and tap.meter.visible_bytes:
+                    hold.ttft_ms = int((time.monotonic() - started) * 1000)
+                yield chunk, events
+                _raise_broken(tap)
+            if not tap.meter.finished:
+                raise APIResponseValidationError("the upstream's stream ended too early")
+        finally:
+            tap.cut(time.monotonic())
+            charge = _stream_charge(tap, planned)
+            if charge is not None:
+                hold.settle(charge)
+    if charge is None:
+        raise APIResponseValidationError("the upstream's stream never said what it counted")
+    yield _receipt(opening, charge, hold)
+
+
+async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
+    """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
+    policy, request = gateway.policy, incoming.request
+    chosen, model = route(
+        request, measure(request), policy.catalog, policy.rules, incoming.key.models
+    )
+    if not incoming.native or chosen.tier != "-":
+        request = adapt(request, model)
+    upstream = gateway.upstreams[model.upstreams[0]]
+    return await upstream.count_tokens(Call(request, model, incoming.headers))
+
+
+def charge_of(
+    usage: Usage, planned: Planned, source: CostSource, message_id: str | None = None
+) -> Charge:
+    """The charge for `usage`, with all it takes to recompute it and the two savings."""
+    return Charge(
+        usage=usage,
+        cost=price(usage, planned.prices),
+        cost_source=source,
+        rates=snapshot(planned.model.id, usage, planned.prices),
+        uncached_nano_usd=price(uncached(usage), planned.prices).total,
+        strongest_nano_usd=price(usage, planned.strongest).total,
+        message_id=message_id,
+    )
+
+
+def _ready(incoming: Incoming, gateway: Gateway) -> Planned:
+    today = datetime.now(UTC).date()
+    return make_ready(
+        incoming.request, incoming.key, gateway.policy, today, adapted=not incoming.native
+    )
+
+
+async def _hold(
+    planned: Planned, incoming: Incoming, gateway: Gateway, held: AsyncExitStack
+) -> tuple[Planned, Hold]:
+    """Hold the bound; if that doesn't fit but the vendor's free count might, hold by the count."""
+    try:
+        hold = await held.enter_async_context(gateway.ledger.hold(_reservation(planned, incoming)))
+    except BudgetExceeded as refusal:
+        if not planned.count_may_help(refusal.shortfall.remaining_nano_usd):
+            raise _with_tokens_that_fit(refusal, planned) from refusal
+        planned = await _recount(planned, incoming, gateway, refusal)
+        try:
+            reservation = _reservation(planned, incoming)
+            hold = await held.enter_async_context(gateway.ledger.hold(reservation))
+        except BudgetExceeded as again:
+            raise _with_tokens_that_fit(again, planned) from again
+    return planned.shortened(hold.granted_nano_usd), hold
+
+
+async def _recount(
+    planned: Planned, incoming: Incoming, gateway: Gateway, refusal: BudgetExceeded
+) -> Planned:
+    try:
+        counted = await _upstream(planned, gateway).count_tokens(_call(planned, incoming))
+    except UpstreamError:
+        raise _with_tokens_that_fit(refusal, planned) from refusal
+    return planned.recounted(counted)
+
+
+def _with_tokens_that_fit(refusal: BudgetExceeded, planned: Planned) -> BudgetExceeded:
+    room = refusal.shortfall.remaining_nano_usd
+    fits = planned.bound.output_that_fits(room)
+    return BudgetExceeded(refusal.message, replace(refusal.shortfall, max_tokens_that_fit=fits))
+
+
+def _reservation(planned: Planned, incoming: Incoming) -> Reservation:
+    return Reservation(
+        request_id=incoming.request_id,
+        key=incoming.key,
+        model=planned.model.id,
+        bound_nano_usd=planned.bound.nano_usd,
+        least_nano_usd=planned.least_nano_usd,
+        dialect=incoming.dialect,
+        requested_model=incoming.request.model,
+        route=planned.route,
+        upstream=planned.model.upstreams[0],
+        stream=incoming.request.stream,
+        cache_plan=planned.cache,
+        max_tokens=planned.request.max_tokens or 0,
+        end_user=incoming.request.end_user,
+        tags=incoming.request.tags,
+        idempotency_key=incoming.idempotency_key,
+    )
+
+
+def _upstream(planned: Planned, gateway: Gateway) -> Upstream:
+    return gateway.upstreams[planned.model.upstreams[0]]
+
+
+def _call(planned: Planned, incoming: Incoming) -> Call:
+    return Call(planned.request, planned.model, incoming.headers)
+
+
+def _opening(planned: Planned, incoming: Incoming, hold: Hold) -> Opening:
+    return Opening(
+        request_id=incoming.request_id,
+        created=int(time.time()),
+        requested_model=incoming.request.model,
+        model=planned.model.id,
+        route=planned.route,
+        attempts=len(hold.attempts),
+        dropped=planned.request.dropped,
+        max_tokens_set=planned.request.max_tokens if planned.max_tokens_set else None,
+    )
+
+
+def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
+    total = charge.cost.total + hold.kept_nano_usd
+    return Receipt(
+        opening=opening,
+        usage=charge.usage,
+        cost=charge.cost,
+        total_nano_usd=total,
+        cache_savings_nano_usd=charge.uncached_nano_usd - charge.cost.total,
+        remaining_nano_usd=hold.remaining_nano_usd,
+    )
+
+
+def _stream_charge(tap: StreamTap, planned: Planned) -> Charge | None:
+    if tap.meter.finished and tap.meter.usage is not None:
+        return charge_of(tap.meter.usage, planned, "computed", tap.message_id)
+    estimate = tap.meter.estimate(planned.request.max_tokens or 0)
+    if estimate is None:
+        return None
+    return charge_of(estimate, planned, "estimated", tap.message_id)
+
+
+def _raise_broken(tap: StreamTap) -> None:
+    """Raise for an error event: the upstream broke the answer off after it began."""
+    if tap.error is not None:
+        status = ERROR_STATUS.get(str(tap.error.get("type")), 500)
+        message = str(tap.error.get("message") or "the upstream broke the stream off")
+        raise status_error(status)(message, status=status)
