@@ -1,0 +1,154 @@
+"""The `tollkeeper` command line: how the commands are called.  Exit codes: 0, 1 failed, 2 usage."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.environment import database_url
+from app.commands.failure import WRONG_USAGE, CommandFailed
+from app.commands.keys import keys_commands
+from app.commands.output import complain, say
+from app.config.problems import ConfigError
+
+app = typer.Typer(
+    name="tollkeeper",
+    help="An OpenAI-compatible gateway to Claude that prices every call and enforces budgets.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+db_commands = typer.Typer(no_args_is_help=True, help="Look after the database.")
+app.add_typer(keys_commands, name="keys")
+app.add_typer(config_commands, name="config")
+app.add_typer(db_commands, name="db")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="instead of $TOLLKEEPER_CONFIG or ./config.yaml"),
+]
+Json = Annotated[bool, typer.Option("--json", help="for scripts")]
+
+
+def main() -> None:
+    """Run the command line; no failure on purpose shows a traceback."""
+    try:
+        app(prog_name="tollkeeper")
+    except CommandFailed as error:
+        complain(f"Error: {error}")
+        sys.exit(error.code)
+    except ConfigError as error:
+        complain(f"The configuration can't be used:\n{error}")
+        sys.exit(WRONG_USAGE)
+
+
+# Each command imports what it needs when it runs: a start must not pay for the others.
+
+
+@app.command()
+def serve(
+    *,
+    config: Config = None,
+    host: Annotated[str, typer.Option(help="what to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 4000,
+    workers: Annotated[int, typer.Option(min=1, help="more than one needs PostgreSQL")] = 1,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="answer from the built-in simulated upstream")
+    ] = False,
+) -> None:
+    """Serve the gateway; the first start makes the database and the keys."""
+    from app.commands import serve as gateway  # noqa: PLC0415
+
+    gateway.serve(gateway.Wanted(config, host, port, workers, simulate))
+
+
+@app.command()
+def spend(
+    *,
+    by: Annotated[
+        str, typer.Option(metavar="GROUPS", help="of key,model,team,day,user,tag, with commas")
+    ] = "key",
+    since: Annotated[str | None, typer.Option("--from", metavar="D", help="first day, UTC")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="D", help="last day, UTC")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was spent."""
+    from app.commands.spend import spend as report  # noqa: PLC0415
+
+    report(by, since, until, as_json=as_json)
+
+
+@app.command()
+def prices(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="compare the built-in price books with genai-prices")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show the prices in force, in USD per million tokens."""
+    from app.commands import prices as listed  # noqa: PLC0415
+
+    if check:
+        listed.check_prices(as_json=as_json)
+    else:
+        listed.prices(config, as_json=as_json)
+
+
+@app.command()
+def route(
+    prompt: Annotated[str, typer.Argument(help="the prompt; - reads it from stdin")],
+    *,
+    config: Config = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="with -: a chat request body per line of stdin")
+    ] = False,
+) -> None:
+    """Explain which model would answer a prompt."""
+    from app.commands.route import explain  # noqa: PLC0415
+
+    explain(prompt, config, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 0,
+    host: Annotated[str, typer.Option(help="what to listen on")] = "127.0.0.1",
+) -> None:
+    """Serve the simulated upstream alone."""
+    from app.commands.simulate import simulate as run  # noqa: PLC0415
+
+    run(host, port)
+
+
+@config_commands.command("check")
+def config_check(*, config: Config = None, as_json: Json = False) -> None:
+    """Say whether the configuration can be used, or everything that is wrong with it."""
+    from app.commands.config_check import check  # noqa: PLC0415
+
+    check(config, as_json=as_json)
+
+
+@db_commands.command("upgrade")
+def db_upgrade(
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", help="say nothing when all is well")] = False,
+) -> None:
+    """Bring the database to this version's tables."""
+    from app.commands.stored import shown, upgrade  # noqa: PLC0415
+
+    url = database_url()
+    upgrade(url)
+    if not quiet:
+        say(f"The database {shown(url)} is up to date.")
+
+
+if __name__ == "__main__":
+    main()

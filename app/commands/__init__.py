@@ -1,0 +1,1 @@
+"""What the `tollkeeper` commands do; `app.cli` says how they are called."""

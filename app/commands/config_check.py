@@ -1,0 +1,78 @@
+"""`tollkeeper config check`: whether the configuration can be used, and what stands out in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from app.commands.offered import settings_with_all_on
+from app.commands.output import say, show_json
+from app.config.catalog import build_catalog
+from app.config.prices import bundled_books, known
+from app.config.settings import Settings, read_settings, settings_file
+from app.core.models import Catalog
+
+SOON = timedelta(days=60)
+
+
+def check(config: Path | None, *, as_json: bool) -> None:
+    """Raises ConfigError with every problem."""
+    settings = read_settings(settings_file(config, os.environ), os.environ)
+    books = bundled_books()
+    catalog = build_catalog(settings_with_all_on(config), books)
+    offered = build_catalog(settings, books)
+    today = datetime.now(UTC).date()
+    findings: dict[str, Any] = {
+        "file": settings.document.file,
+        "upstreams": {
+            name: "off" if written.api_key is None else "on"
+            for name, written in settings.upstreams.items()
+        },
+        "models": list(offered.models),
+        "hidden_models": [name for name in catalog.models if name not in offered.models],
+        "tiers": dict(catalog.tiers),
+        "warnings": [*_off(settings, catalog, offered), *_ending(catalog, today)],
+    }
+    if as_json:
+        show_json(findings)
+    else:
+        _show(findings)
+
+
+def _off(settings: Settings, catalog: Catalog, offered: Catalog) -> Iterator[str]:
+    for name, written in settings.upstreams.items():
+        if written.api_key is None:
+            yield f"upstreams.{name} is off: it has no api_key; its models are hidden"
+    for tier, model_id in catalog.tiers.items():
+        if model_id not in offered.models:
+            yield f"tiers.{tier} is not served: {model_id} is hidden"
+
+
+def _ending(catalog: Catalog, today: date) -> Iterator[str]:
+    """Models that are gone or soon will be, tiers' first."""
+    books = bundled_books()
+    tier_models = set(catalog.tiers.values())
+    for name in sorted(catalog.models, key=lambda name: name not in tier_models):
+        book = known(books, name)
+        if book is None:
+            continue
+        used = "; a tier uses it" if name in tier_models else ""
+        if book.state == "retired" or (book.retires is not None and book.retires <= today):
+            yield f"models.{name} is retired{used}"
+        elif book.retires is not None and book.retires - today <= SOON:
+            yield f"models.{name} retires on {book.retires.isoformat()}{used}"
+
+
+def _show(findings: dict[str, Any]) -> None:
+    say(f"The configuration is valid: {findings['file']}\n")
+    hidden = len(findings["hidden_models"])
+    say(f"models     {len(findings['models'])} offered" + (f", {hidden} hidden" if hidden else ""))
+    say(f"tiers      {', '.join(f'{tier}: {name}' for tier, name in findings['tiers'].items())}")
+    say(f"upstreams  {', '.join(f'{name}: {on}' for name, on in findings['upstreams'].items())}")
+    if findings["warnings"]:
+        say("\nWarnings:")
+    for warning in findings["warnings"]:
+        say(f"  {warning}")

@@ -1,0 +1,69 @@
+"""What a command prints: lines and tables for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+PIPED_WIDTH = 240  # what reads a pipe has no edge to wrap at
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column; a `whole` one is never cut or broken, however narrow the terminal."""
+
+    title: str
+    align: Literal["left", "right"] = "left"
+    whole: bool = False
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def width() -> int:
+    """How many characters fit on a line."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return PIPED_WIDTH if piped else shutil.get_terminal_size().columns
+
+
+def boxed(lines: Sequence[str]) -> str:
+    """The lines in a frame, in plain ASCII: it must show on every terminal and in every log."""
+    longest = max(map(len, lines))
+    edge = f"+{'-' * (longest + 4)}+"
+    return "\n".join([edge, *(f"|  {line.ljust(longest)}  |" for line in lines), edge])
+
+
+def show_json(value: object) -> None:
+    say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_json_line(value: object) -> None:
+    say(orjson.dumps(value).decode())
+
+
+def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    # Imported here: only tables need it.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.title, justify=column.align, no_wrap=column.whole, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=width(), highlight=False).print(table)

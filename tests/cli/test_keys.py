@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.keys import Key
+from app.store.database import Database, open_database
+from app.store.keys import Keys
+from app.store.teams import Teams
+from tests.cli.processes import run, serving
+
+
+def on_database(folder: Path, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    async def opened() -> Any:
+        database = open_database(f"sqlite:///{folder / 'data' / 'tollkeeper.db'}")
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+def found(folder: Path, secret: str) -> Key | None:
+    """The key that the gateway would take the secret for."""
+    key: Key | None = on_database(folder, lambda database: Keys(database).find(secret))
+    return key
+
+
+def create(folder: Path, *options: str) -> dict[str, Any]:
+    made: dict[str, Any] = run(
+        folder, "keys", "create", "--name", "mine", *options, "--json"
+    ).json()
+    return made
+
+
+def test_a_key_is_made_with_every_limit_that_is_given(folder: Path) -> None:
+    on_database(folder, lambda database: Teams(database).create({"name": "blue"}))
+    made = create(
+        folder,
+        *("--budget", "10.00", "--window", "month", "--model", "haiku", "--model", "auto"),
+        *("--rpm", "60", "--tpm", "90000", "--max-parallel", "4"),
+        *("--expires", "2099-12-31", "--team", "blue"),
+    )
+    key = found(folder, made["key"])
+    assert key is not None
+    assert key.id == made["id"]
+    assert key.max_budget_nano_usd == 10_000_000_000
+    assert key.budget_window == "month"
+    assert key.models == ("haiku", "auto")
+    assert (key.rpm, key.tpm, key.max_parallel) == (60, 90_000, 4)
+    assert str(key.expires_at) == "2099-12-31 00:00:00+00:00"
+    assert key.team_id == made["team"]
+    assert made["remaining_usd"] == "10.00"
+
+
+def test_a_key_without_options_has_no_limit(folder: Path) -> None:
+    key = found(folder, create(folder)["key"])
+    assert key is not None
+    assert not key.limited
+    assert (key.models, key.rpm, key.expires_at, key.team_id) == (None, None, None, None)
+
+
+def test_the_secret_is_printed_once_and_stored_nowhere(folder: Path) -> None:
+    ended = run(folder, "keys", "create", "--name", "mine")
+    (secret,) = re.findall(r"tk-[\w-]{43}", ended.out)
+    key_id = re.findall(r"key_\w+", ended.out)[0]
+    for later in (("show", key_id), ("list", "--json")):
+        shown = run(folder, "keys", *later)
+        assert shown.code == 0
+        assert secret not in shown.out
+    for path in (folder / "data").iterdir():
+        assert secret.encode() not in path.read_bytes()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_list_fits_80_columns_with_whole_ids(folder: Path) -> None:
+    first = create(folder, "--budget", "123456.789", "--window", "week")["id"]
+    long_name = "a name that is so long that it has to be broken into several lines"
+    run(folder, "keys", "create", "--name", long_name)
+    ended = run(folder, "keys", "list")
+    assert max(map(len, ended.out.splitlines())) <= 80
+    (line,) = (line for line in ended.lines() if line.startswith(first))
+    assert line.split() == [first, "mine", "active", "0.00", "123456.789", "week"]
+
+
+def test_a_list_for_scripts_is_that_of_the_admin_api_newest_first(folder: Path) -> None:
+    ids = [create(folder)["id"], create(folder)["id"]]
+    listed = run(folder, "keys", "list", "--json").json()
+    assert [key["id"] for key in listed["data"]] == [ids[1], ids[0]]
+    assert listed["next_cursor"] is None
+
+
+def test_update_changes_what_is_given_and_none_removes_a_limit(folder: Path) -> None:
+    made = create(
+        folder, "--budget", "5", "--rpm", "7", "--model", "haiku", "--expires", "2099-01-01"
+    )
+    options = ("--budget", "none", "--model", "none", "--expires", "none", "--tpm", "9")
+    changed = run(folder, "keys", "update", made["id"], *options, "--name", "new", "--json").json()
+    assert changed["max_budget_usd"] is None
+    assert changed["models"] is None
+    assert changed["expires_at"] is None
+    assert (changed["rpm"], changed["tpm"], changed["name"]) == (7, 9, "new")
+    window = run(folder, "keys", "update", made["id"], "--window", "day", "--json").json()
+    assert window["budget_window"] == "day"
+    assert (
+        run(folder, "keys", "update", made["id"], "--window", "none", "--json").json()[
+            "budget_window"
+        ]
+        == "none"
+    )
+
+
+def test_rotate_ends_the_old_secret_at_once_or_after_the_overlap(folder: Path) -> None:
+    made = create(folder)
+    second = run(folder, "keys", "rotate", made["id"], "--json").json()
+    assert found(folder, made["key"]) is None
+    ended = run(folder, "keys", "rotate", made["id"], "--overlap", "3600")
+    (third,) = re.findall(r"tk-[\w-]{43}", ended.out)
+    assert f"The old secret of {made['id']} works for 3600 s more." in ended.out
+    for secret in (second["key"], third):
+        key = found(folder, secret)
+        assert key is not None
+        assert key.id == made["id"]
+
+
+def test_revoke_ends_a_key_for_good(folder: Path) -> None:
+    made = create(folder)
+    ended = run(folder, "keys", "revoke", made["id"])
+    assert ended.lines() == [f"{made['id']} (mine) is revoked."]
+    assert found(folder, made["key"]) is None
+    assert "revoked" in run(folder, "keys", "list").out
+
+
+REFUSED = [
+    (("--window", "year"), "budget_window must be one of none, day, week, month"),
+    (("--budget", "1e5"), "not a plain decimal amount of USD: '1e5'"),
+    (("--budget", "0.0000000001"), "finer than 0.000000001 USD"),
+    (("--model", "gpt-4"), "--model 'gpt-4': no such model is offered; there are: auto, haiku,"),
+    (("--rpm", "0"), "--rpm '0'; allowed: a whole number from 1 on, or none"),
+    (("--tpm", "1.5"), "--tpm '1.5'; allowed"),
+    (("--expires", "soon"), "expires_at is not a date or an ISO 8601 time: 'soon'"),
+    (("--team", "red"), "there is no team 'red'"),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), REFUSED)
+def test_a_wrong_value_is_wrong_usage(folder: Path, options: tuple[str, str], told: str) -> None:
+    ended = run(folder, "keys", "create", "--name", "mine", *options)
+    assert ended.code == 2
+    assert told in ended.err
+    assert on_database(folder, lambda database: Keys(database).list())["data"] == []
+
+
+def test_an_update_without_a_change_is_wrong_usage(folder: Path) -> None:
+    assert run(folder, "keys", "update", create(folder)["id"]).code == 2
+
+
+@pytest.mark.parametrize("command", ["show", "rotate", "revoke"])
+def test_an_unknown_key_fails(folder: Path, command: str) -> None:
+    ended = run(folder, "keys", command, "key_0")
+    assert ended.code == 1
+    assert ended.err == "Error: there is no key 'key_0'\n"
+
+
+def test_without_a_database_nothing_is_made_and_it_says_how_to_make_one(tmp_path: Path) -> None:
+    ended = run(tmp_path, "keys", "list")
+    assert ended.code == 1
+    assert ended.err.endswith("run: tollkeeper db upgrade\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_tables_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    ended = run(tmp_path, "keys", "list", TOLLKEEPER_DATABASE_URL="sqlite:///empty.db")
+    assert ended.code == 1
+    assert "sqlite:///empty.db has not the tables of this version" in ended.err
+
+
+def test_keys_made_and_revoked_beside_a_running_gateway_count_at_once(folder: Path) -> None:
+    with serving(folder, "--simulate") as served:
+        made = create(folder)
+        headers = {"x-api-key": made["key"]}
+        answer = served.http.get(f"{served.url}/v1/key", headers=headers)
+        assert answer.json()["id"] == made["id"]
+        other = create(folder)
+        run(folder, "keys", "revoke", other["id"])
+        answer = served.http.get(f"{served.url}/v1/key", headers={"x-api-key": other["key"]})
+        assert answer.status_code == 401

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.processes import run
+
+
+def body(content: str, **more: Any) -> str:
+    return json.dumps({"messages": [{"role": "user", "content": content}], **more})
+
+
+def decisions(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_prompt_s_decision_is_explained(tmp_path: Path) -> None:
+    lines = run(tmp_path, "route", "Hello!").lines()
+    assert lines[0] == "haiku: claude-haiku-4-5-20251001"
+    assert lines[1].startswith("because ")
+    assert ["text", "chars", "6"] in [line.split() for line in lines]
+
+
+def test_each_line_of_stdin_gets_its_decision_in_order(tmp_path: Path) -> None:
+    lines = [
+        body("Hello!", model="sonnet"),
+        body("Hello!", model="auto"),
+        body("Hello!", model="claude-opus-4-8"),
+        body("Hello!"),
+    ]
+    ended = run(tmp_path, "route", "--json", "-", stdin="\n".join(lines))
+    assert ended.code == 0
+    found = decisions(ended.out)
+    assert all(
+        list(decision) == ["tier", "model", "score", "reason", "features"] for decision in found
+    )
+    assert [(decision["tier"], decision["model"]) for decision in found] == [
+        ("sonnet", "claude-sonnet-4-6"),
+        ("haiku", "claude-haiku-4-5-20251001"),
+        ("-", "claude-opus-4-8"),
+        ("haiku", "claude-haiku-4-5-20251001"),
+    ]
+    assert [decision["reason"] for decision in found[:3:2]] == ["forced_tier", "forced_model"]
+    assert found[0]["features"]["text_chars"] == 6
+
+
+def test_the_threshold_of_the_configuration_decides(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("routing: {threshold: 0}\n")
+    assert run(tmp_path, "route", "Hello!").lines()[0] == "sonnet: claude-sonnet-4-6"
+
+
+def test_a_line_that_is_no_request_keeps_its_place_and_fails_the_command(tmp_path: Path) -> None:
+    lines = [body("Hello!"), "nonsense", body("Hello!", model="gpt-4"), body("Hello!")]
+    ended = run(tmp_path, "route", "--json", "-", stdin="\n".join(lines))
+    assert ended.code == 1
+    found = decisions(ended.out)
+    assert ["error" in decision for decision in found] == [False, True, True, False]
+    assert found[2]["error"]["param"] == "model"
+    assert "line 2: the body is not valid JSON" in ended.err
+    assert "line 3: the model 'gpt-4' does not exist here" in ended.err
+
+
+def test_one_prompt_for_scripts_is_one_line(tmp_path: Path) -> None:
+    (decision,) = decisions(run(tmp_path, "route", "Hello!", "--json").out)
+    assert decision["tier"] == "haiku"
+
+
+def test_a_prompt_may_come_from_stdin(tmp_path: Path) -> None:
+    lines = run(tmp_path, "route", "-", stdin="Hello!").lines()
+    assert ["text", "chars", "6"] in [line.split() for line in lines]

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.cli.processes import run, serving
+from tests.running import simulator
+
+CHAT = {"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}
+MASTER_KEY = "mk-given-by-the-environment"
+
+
+def test_a_first_start_in_an_empty_folder_makes_all_it_needs_and_answers(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate") as served:
+        key_file = tmp_path / "data" / "master.key"
+        master_key = served.secret("mk")
+        assert key_file.read_text() == f"{master_key}\n"
+        assert len(master_key) == 46
+        assert f"it is kept in {key_file}" in served.welcome
+        assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(key_file.parent.stat().st_mode) == 0o700
+        assert [path.name for path in key_file.parent.glob("master*")] == ["master.key"]
+        listed = served.http.get(
+            f"{served.url}/admin/keys", headers={"authorization": f"Bearer {master_key}"}
+        )
+        assert [key["name"] for key in listed.json()["data"]] == ["first key"]
+        assert served.end() == 0
+
+
+def test_the_printed_curl_line_works_as_it_is_pasted(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate") as served:
+        (line,) = (text for text in served.welcome.splitlines() if text.startswith("  curl "))
+        command, url, *options = shlex.split(line)
+        assert command == "curl"
+        assert options[0::2] == ["-H", "-H", "-d"]
+        headers = dict(option.split(": ", 1) for option in (options[1], options[3]))
+        assert headers["Authorization"] == f"Bearer {served.secret('tk')}"
+        answer = served.http.post(url, headers=headers, content=options[5])
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-tollkeeper-simulated"] == "true"
+        assert answer.json()["choices"][0]["message"]["content"]
+
+
+def test_it_says_loudly_that_answers_are_simulated(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate", TOLLKEEPER_MASTER_KEY=MASTER_KEY) as served:
+        frame, first, *_ = served.welcome.splitlines()
+        assert set(frame) == {"+", "-"}
+        assert "SIMULATED UPSTREAM" in first
+
+
+def test_a_second_start_shows_no_secret_and_keeps_both_keys(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate") as served:
+        master_key, secret = served.secret("mk"), served.secret("tk")
+        assert served.end() == 0
+    with serving(tmp_path, "--simulate") as again:
+        assert "mk-" not in again.welcome
+        assert "tk-" not in again.welcome
+        bearer = {"authorization": f"Bearer {secret}"}
+        answer = again.http.post(f"{again.url}/v1/chat/completions", json=CHAT, headers=bearer)
+        assert answer.status_code == 200
+        admin = {"authorization": f"Bearer {master_key}"}
+        assert len(again.http.get(f"{again.url}/admin/keys", headers=admin).json()["data"]) == 1
+    assert secret not in (tmp_path / "stderr.txt").read_text()
+
+
+def test_a_master_key_of_the_environment_is_neither_shown_nor_written(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate", TOLLKEEPER_MASTER_KEY=MASTER_KEY) as served:
+        assert MASTER_KEY not in served.welcome
+        assert not (tmp_path / "data" / "master.key").exists()
+        bearer = {"authorization": f"Bearer {MASTER_KEY}"}
+        assert served.http.get(f"{served.url}/admin/keys", headers=bearer).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_running_request_finish_and_ends_with_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with (
+        simulator() as upstream,
+        serving(tmp_path, ANTHROPIC_API_KEY="sk-ant-x", ANTHROPIC_BASE_URL=upstream.url) as served,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        upstream.pace(latency_s=1.0)
+        bearer = {"authorization": f"Bearer {served.secret('tk')}"}
+        call = threads.submit(
+            httpx2.post, f"{served.url}/v1/chat/completions", json=CHAT, headers=bearer, timeout=30
+        )
+        while not upstream.messages():
+            assert not call.done()
+        assert served.end(number) == 0
+        assert call.result().status_code == 200
+        assert "x-tollkeeper-simulated" not in call.result().headers
+
+
+def test_without_a_key_for_anthropic_it_says_what_to_do_and_makes_nothing(tmp_path: Path) -> None:
+    ended = run(tmp_path, "serve", "--port", "0", ANTHROPIC_API_KEY="")
+    assert ended.code == 2
+    assert "with Anthropic off, serve needs --simulate" in ended.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
+    ended = run(tmp_path, "serve", "--port", "0", "--simulate", "--workers", "2")
+    assert ended.code == 2
+    assert "--workers 2 needs PostgreSQL" in ended.err
+
+
+def test_a_master_key_of_15_characters_is_refused(tmp_path: Path) -> None:
+    ended = run(tmp_path, "serve", "--simulate", TOLLKEEPER_MASTER_KEY="mk-456789012345")
+    assert ended.code == 2
+    assert ended.err == (
+        "Error: TOLLKEEPER_MASTER_KEY: the master key has 15 characters; allowed: at least 16\n"
+    )
+
+
+def test_an_invalid_configuration_is_told_by_file_path_value_and_what_is_allowed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.yaml").write_text("routing:\n  threshold: 7\n")
+    ended = run(tmp_path, "serve", "--simulate", "--config", "mine.yaml")
+    assert ended.code == 2
+    assert "mine.yaml, line 2: routing.threshold: 7; allowed:" in ended.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_taken_port_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(tmp_path, "serve", "--simulate", "--port", port)
+    assert ended.code == 1
+    assert ended.err.startswith(f"Error: can't listen on 127.0.0.1 port {port}: ")
+    assert "mk-" not in ended.out
+
+
+def test_a_second_gateway_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate"):
+        ended = run(tmp_path, "serve", "--simulate", "--port", "0")
+        assert ended.code == 1
+        assert "another gateway process is using data/tollkeeper.db" in ended.err
+
+
+def test_a_folder_of_the_same_name_as_the_package_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    with serving(tmp_path, "--simulate") as served:
+        assert served.http.get(f"{served.url}/health/ready").status_code == 200
+
+
+def test_workers_on_postgresql_share_one_port_one_master_key_and_one_upstream(
+    tmp_path: Path, blank_postgres_url: str
+) -> None:
+    given = {"TOLLKEEPER_DATABASE_URL": blank_postgres_url}
+    with serving(tmp_path, "--simulate", "--workers", "2", **given) as served:
+        assert served.welcome.endswith("with 2 workers\n")
+        bearer = {"authorization": f"Bearer {served.secret('tk')}"}
+        for _ in range(8):
+            answer = httpx2.post(f"{served.url}/v1/chat/completions", json=CHAT, headers=bearer)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["x-tollkeeper-simulated"] == "true"
+        spent = run(tmp_path, "spend", "--by", "model", "--json", **given).json()
+        assert [row["requests"] for row in spent["data"]] == [8]
+        assert served.end() == 0
+
+
+def test_what_a_gateway_logs_is_json_and_holds_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("routing: {threshold: 0.4}\n")
+    with serving(tmp_path, "--simulate") as served:
+        served.process.send_signal(signal.SIGHUP)
+        log = tmp_path / "stderr.txt"
+        while "config reloaded" not in log.read_text():
+            assert served.process.poll() is None
+            time.sleep(0.02)
+        assert json.loads(log.read_text().splitlines()[-1])["message"] == "config reloaded"
+        assert served.secret("tk") not in log.read_text()

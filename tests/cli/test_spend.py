@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import run
+from tests.store.till import HAIKU, charge, close_till, open_till, reservation
+
+TODAY = datetime.now(UTC).date()
+
+
+async def call(url: str) -> None:
+    """Two calls of "mine", 1.5 cents and a nano-USD, and one of "other", 0.25 cents."""
+    till = await open_till(url)
+    mine, other = await till.key(name="mine"), await till.key(name="other")
+    for key, nano_usd, tags in (
+        (mine, 15_000_000, ("a", "b")),
+        (mine, 1, ()),
+        (other, 2_500_000, ()),
+    ):
+        async with till.ledger.hold(reservation(key, tags=tags)) as hold:
+            hold.settle(charge(nano_usd, uncached=20_000_000, strongest=30_000_000))
+    await close_till(till)
+
+
+@pytest.fixture
+def spent(folder: Path) -> Path:
+    asyncio.run(call(f"sqlite:///{folder / 'data' / 'tollkeeper.db'}"))
+    return folder
+
+
+def test_spend_by_model_for_people_fits_80_columns(spent: Path) -> None:
+    ended = run(spent, "spend", "--by", "model")
+    assert max(map(len, ended.out.splitlines())) <= 80
+    lines = ended.lines()
+    assert lines[-1] == "Total: 0.017500001 USD"
+    # Three calls of 3 + 40 + 500 tokens in and 60 out each, to a millionth of a USD; saved:
+    # 3 x 0.02 - 0.0175 USD by the cache, 3 x 0.03 - 0.0175 USD by routing.
+    assert lines[-2].split() == [*(HAIKU, "3", "1,629", "180", "0.017500", "0.042500", "0.072500")]
+
+
+@pytest.mark.parametrize(("columns", "cells"), [("80", 6), ("120", 8)])
+def test_savings_leave_where_several_groups_need_the_room(
+    spent: Path, columns: str, cells: int
+) -> None:
+    lines = run(spent, "spend", "--by", "model,day", COLUMNS=columns).lines()
+    assert len(lines[-2].split()) == cells
+    assert lines[-2].startswith(f"{HAIKU}  ")
+
+
+def test_spend_for_scripts_is_the_admin_api_s_report(spent: Path) -> None:
+    report = run(spent, "spend", "--by", "key,day", "--json").json()
+    assert report["total_cost_usd"] == "0.017500001"
+    rows = {row["key_name"]: row for row in report["data"]}
+    assert (rows["mine"]["requests"], rows["mine"]["cost_usd"]) == (2, "0.015000001")
+    assert (rows["other"]["requests"], rows["other"]["cost_usd"]) == (1, "0.0025")
+    assert {row["day"] for row in report["data"]} <= {str(TODAY), str(TODAY + timedelta(1))}
+
+
+def test_keys_are_shown_by_name(spent: Path) -> None:
+    ended = run(spent, "spend")
+    assert {"mine", "other"} <= set(ended.out.split())
+
+
+def test_tags_may_count_a_call_twice_but_not_in_the_total(spent: Path) -> None:
+    report = run(spent, "spend", "--by", "tag", "--json").json()
+    rows = {row["tag"]: row["cost_usd"] for row in report["data"]}
+    assert rows == {"a": "0.015", "b": "0.015", None: "0.002500001"}
+    assert report["total_cost_usd"] == "0.017500001"
+
+
+def test_days_outside_the_spend_show_nothing(spent: Path) -> None:
+    ended = run(spent, "spend", "--from", "2020-01-01", "--to", "2020-12-31")
+    assert ended.lines() == ["Nothing was spent in that time."]
+    since = run(spent, "spend", "--by", "model", "--from", str(TODAY), "--json").json()
+    assert [row["model"] for row in since["data"]] == [HAIKU]
+
+
+@pytest.mark.parametrize("options", [("--by", "week"), ("--from", "yesterday")])
+def test_an_unknown_group_or_day_is_wrong_usage(folder: Path, options: tuple[str, str]) -> None:
+    ended = run(folder, "spend", *options)
+    assert ended.code == 2
+    assert options[1] in ended.err
+
+
+def test_an_empty_ledger_is_no_failure(folder: Path) -> None:
+    assert run(folder, "spend").lines() == ["Nothing was spent yet."]
+    assert run(folder, "spend", "--json").json() == {"data": [], "total_cost_usd": "0.00"}
