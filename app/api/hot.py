@@ -13,6 +13,7 @@ from app.api.exchange import Dialect, Exchange
 from app.api.headers import new_request_id
 from app.api.messages import messages, messages_count_tokens
 from app.api.models import PREFIX, models
+from app.api.responses import responses
 from app.core.errors import NotSupported
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 POST: dict[str, tuple[Endpoint, Dialect]] = {
     "/v1/chat/completions": (chat_completions, "openai"),
+    "/v1/responses": (responses, "openai"),
     "/v1/messages": (messages, "anthropic"),
     "/v1/messages/count_tokens": (messages_count_tokens, "anthropic"),
 }

@@ -169,10 +169,10 @@ def _tool_calls(conversation: Conversation, message: Message, where: str) -> lis
             if call.get("type", "function") != "function":
                 unsupported(f"{at}.type", "only function calls are supported")
             call_id = as_name(call.get("id"), f"{at}.id")
-            blocks.append(_call(conversation, call_id, call.get("function"), f"{at}.function"))
+            blocks.append(read_call(conversation, call_id, call.get("function"), f"{at}.function"))
     elif message.get("function_call") is not None:
         conversation.calls_at = at = f"{where}.function_call"
-        blocks.append(_call(conversation, _id_of(where), message["function_call"], at))
+        blocks.append(read_call(conversation, _id_of(where), message["function_call"], at))
     return blocks
 
 
@@ -181,7 +181,7 @@ def _id_of(where: str) -> str:
     return f"call_{where.removeprefix('messages[').removesuffix(']')}"
 
 
-def _call(conversation: Conversation, call_id: str, value: object, where: str) -> Block:
+def read_call(conversation: Conversation, call_id: str, value: object, where: str) -> Block:
     function = as_object(value, where)
     name = as_name(function.get("name"), f"{where}.name")
     if call_id in conversation.open_calls:
@@ -189,7 +189,7 @@ def _call(conversation: Conversation, call_id: str, value: object, where: str) -
     conversation.open_calls[call_id] = name
     return {
         "type": "tool_use",
-        "id": _wire_id(call_id),
+        "id": wire_id(call_id),
         "name": name,
         "input": _arguments(function.get("arguments"), f"{where}.arguments"),
     }
@@ -210,7 +210,7 @@ def _arguments(value: object, where: str) -> dict[str, Any]:
     return arguments
 
 
-def _wire_id(call_id: str) -> str:
+def wire_id(call_id: str) -> str:
     """The caller's id if the vendor takes it, else one made from it: always the same."""
     if _ID.fullmatch(call_id):
         return call_id
@@ -241,7 +241,7 @@ def _result(conversation: Conversation, call_id: str, message: Message, where: s
     content: str | list[Block] = ""
     if message.get("content") is not None or message["role"] == "tool":
         content = _content(conversation, message, where, USER_PARTS)
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _wire_id(call_id)}
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": wire_id(call_id)}
     if content.strip() if isinstance(content, str) else content:
         block["content"] = content
     mark = cache_mark(message, where)

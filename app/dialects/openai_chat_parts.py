@@ -59,7 +59,7 @@ def read_content(
     for n, part in enumerate(content):
         block = _block(as_object(part, f"{where}[{n}]"), f"{where}[{n}]", kinds)
         if block is not None:
-            blocks.append(_marked(block, part, f"{where}[{n}]", breakpoint_mark))
+            blocks.append(marked_block(block, part, f"{where}[{n}]", breakpoint_mark))
     return blocks
 
 
@@ -76,14 +76,14 @@ def _block(part: Mapping[str, Any], where: str, kinds: tuple[str, ...]) -> dict[
         unsupported(where, "audio is not supported")
     kind = one_of(kind, f"{where}.type", kinds)
     if kind == "image_url":
-        return _image(part.get("image_url"), f"{where}.image_url")
+        return image_block(part.get("image_url"), f"{where}.image_url")
     if kind == "file":
-        return _file(as_object(part.get("file"), f"{where}.file"), f"{where}.file")
+        return file_block(as_object(part.get("file"), f"{where}.file"), f"{where}.file")
     text = as_text(part.get(kind), f"{where}.{kind}")
     return {"type": "text", "text": text} if text.strip() else None
 
 
-def _marked(
+def marked_block(
     block: dict[str, Any], part: Mapping[str, Any], where: str, breakpoint_mark: Block
 ) -> Block:
     """The block with the caller's mark; a native one wins over OpenAI's breakpoint."""
@@ -99,7 +99,7 @@ def _marked(
     return {**block, "cache_control": breakpoint_mark}
 
 
-def _image(image: object, where: str) -> dict[str, Any]:
+def image_block(image: object, where: str) -> dict[str, Any]:
     url = image
     if not isinstance(image, str):
         url, where = as_object(image, where).get("url"), f"{where}.url"
@@ -116,7 +116,7 @@ def _image(image: object, where: str) -> dict[str, Any]:
     }
 
 
-def _file(file: Mapping[str, Any], where: str) -> dict[str, Any]:
+def file_block(file: Mapping[str, Any], where: str) -> dict[str, Any]:
     if file.get("file_id") is not None:
         unsupported(f"{where}.file_id", "uploaded files are not kept; send `file_data`")
     where_data = f"{where}.file_data"

@@ -19,7 +19,7 @@ from app.dialects.openai_chat_values import (
     unsupported,
 )
 
-_MODES: Mapping[str, str] = {"none": "none", "auto": "auto", "required": "any"}
+MODES: Mapping[str, str] = {"none": "none", "auto": "auto", "required": "any"}
 _SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _SCHEMA_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
 _SCHEMAS = ("items", "not", "if", "then", "else", "contains")
@@ -54,7 +54,7 @@ def _tools(value: object) -> list[Block]:
             unsupported(where, "only function tools are supported")
         function = as_object(tool.get("function"), f"{where}.function")
         mark = cache_mark(tool, where) or cache_mark(function, f"{where}.function")
-        tools.append(_tool(function, f"{where}.function", mark))
+        tools.append(read_tool(function, f"{where}.function", mark))
     return tools
 
 
@@ -63,11 +63,12 @@ def _functions(value: object) -> list[Block]:
         return []
     given = as_list(value, "functions")
     return [
-        _tool(as_object(f, f"functions[{n}]"), f"functions[{n}]", None) for n, f in enumerate(given)
+        read_tool(as_object(f, f"functions[{n}]"), f"functions[{n}]", None)
+        for n, f in enumerate(given)
     ]
 
 
-def _tool(function: Mapping[str, Any], where: str, mark: Block | None) -> Block:
+def read_tool(function: Mapping[str, Any], where: str, mark: Block | None) -> Block:
     schema = _input_schema(function.get("parameters"), f"{where}.parameters")
     tool: dict[str, Any] = {"name": as_name(function.get("name"), f"{where}.name")}
     if function.get("description"):
@@ -126,8 +127,8 @@ def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None
     if value is None:
         return tools, None
     if isinstance(value, str):
-        mode = _MODES[one_of(value, where, tuple(_MODES))]
-        return _of_mode(mode, tools, where)
+        mode = MODES[one_of(value, where, tuple(MODES))]
+        return choice_of_mode(mode, tools, where)
     choice = as_object(value, where)
     kind = choice.get("type")
     if kind == "custom":
@@ -139,7 +140,7 @@ def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None
     return _allowed(allowed, f"{where}.allowed_tools", tools)
 
 
-def _of_mode(mode: str, tools: Tools, where: str) -> tuple[Tools, Choice | None]:
+def choice_of_mode(mode: str, tools: Tools, where: str) -> tuple[Tools, Choice | None]:
     if tools:
         return tools, {"type": mode}
     if mode == "any":
@@ -162,7 +163,7 @@ def _allowed(allowed: Mapping[str, Any], where: str, tools: Tools) -> tuple[Tool
     All tools, or one that must be called: the tools stay as they are, and so does their cache.
     Any other selection can only be kept by leaving the other tools out.
     """
-    mode = _MODES[one_of(allowed.get("mode"), f"{where}.mode", ("auto", "required"))]
+    mode = MODES[one_of(allowed.get("mode"), f"{where}.mode", ("auto", "required"))]
     known = {tool["name"] for tool in tools}
     names = set()
     for n, given in enumerate(as_list(allowed.get("tools"), f"{where}.tools")):
