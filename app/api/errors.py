@@ -64,6 +64,9 @@ BUG = Row(500, "api_error", "internal_error", "api_error")
 CLIENT_LEFT = Row(499, "api_error", "client_disconnected", "api_error")
 SECRETIVE = (errors.AuthenticationError, errors.PermissionDeniedError)
 KEPT_CODES = {400: "invalid_request", 404: "model_not_found", 413: "request_too_large"}
+FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
+# What makes the vendor's SDKs go on without a thread, sending the whole history again.
+THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 RETRY_AFTER = "retry-after"
 PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
 
@@ -94,6 +97,8 @@ def envelope(error: BaseException, dialect: Dialect, request_id: str) -> tuple[i
             "error": {"type": row.anthropic, "message": message},
             "request_id": request_id,
         }
+        if isinstance(error, errors.UnboundedCost) and error.param == "thread":
+            shaped["error"]["details"] = THREADS_REFUSED
     else:
         param = getattr(error, "param", None)
         shaped = {"error": {"message": message, "type": row.kind, "param": param, "code": row.code}}
@@ -105,7 +110,7 @@ def envelope(error: BaseException, dialect: Dialect, request_id: str) -> tuple[i
 def error_headers(error: BaseException) -> list[Header]:
     """`retry-after` where waiting helps, `x-should-retry: false` where asking again can't."""
     headers: list[Header] = []
-    if isinstance(error, errors.BudgetExceeded | errors.DuplicateRequest):
+    if isinstance(error, FINAL):
         headers.append((b"x-should-retry", b"false"))
     if isinstance(error, errors.RateLimitExceeded):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
@@ -165,6 +170,8 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
     if exchange.dialect == "anthropic" and _is_upstreams_own(error):
         await exchange.answer(error.status, [*headers, *_upstream_headers(error)], error.body)
         return
+    if exchange.dialect == "anthropic":
+        headers.append((b"request-id", exchange.request_id.encode()))
     status, body = envelope(error, exchange.dialect, exchange.request_id)
     await exchange.answer(status, headers, body)
 

@@ -93,22 +93,32 @@ def _forced_tool(request: Request, model: Model) -> Request:
 
 
 def _late_system(request: Request, model: Model) -> Request:
-    """Fold system messages among the turns into the neighbouring user turn; no text is lost."""
+    """Fold system messages among the turns into the neighbouring user turn; no text is lost.
+
+    The turn before it where that is the user's, else the one after: what follows in a later
+    request never moves it, so the prefix stays the same and the cache holds.
+    """
     if model.accepts.late_system or all(m.get("role") != "system" for m in request.messages):
         return request
     turns: list[Message] = []
     pending: list[Block] = []
     for message in request.messages:
-        if message.get("role") == "system":
-            pending += _as_blocks(message.get("content"))
-        elif message.get("role") == "user" and pending:
+        role = message.get("role")
+        if role == "system":
+            blocks = _as_blocks(message.get("content"))
+            if turns and not pending and turns[-1].get("role") == "user":
+                turns[-1] = {**turns[-1], "content": [*_as_blocks(turns[-1]["content"]), *blocks]}
+            else:
+                pending += blocks
+        elif pending and role == "user":
             turns.append({**message, "content": _after_results(message, pending)})
             pending = []
         else:
+            if pending:
+                turns.append({"role": "user", "content": pending})
+                pending = []
             turns.append(message)
-    if pending and turns and turns[-1].get("role") == "user":
-        turns[-1] = {**turns[-1], "content": [*_as_blocks(turns[-1].get("content")), *pending]}
-    elif pending:
+    if pending:
         turns.append({"role": "user", "content": pending})
     return replace(request, messages=tuple(turns), original=None)
 

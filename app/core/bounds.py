@@ -22,7 +22,14 @@ ROUNDED_APART = 2  # four prompt categories, each rounded by at most half a nano
 EXACT_MARGIN = (102, 100, 64)  # a counted prompt is held with 2 % and 64 tokens on top
 
 CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "memory_", "computer_", "browser_")
-UNBOUNDED_OPTIONS = ("container", "mcp_servers", "context_management")
+UNBOUNDED_OPTIONS = (
+    "compaction",
+    "container",
+    "context_management",
+    "fallbacks",
+    "mcp_servers",
+    "thread",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ def is_server_tool(tool: Block) -> bool:
 
 def _prompt_tokens(size: Measure, request: Request, model: Model) -> int:
     """At most one token per byte of text: no tokenizer makes more of them."""
-    if size.pdfs or size.unsized:
+    if size.pdfs or size.unsized or request.options.get("thread"):
         return model.limits.context_window_tokens
     extra = TOKENS_FOR_TOOLS if size.tools or request.options.get("output_config") else 0
     return (

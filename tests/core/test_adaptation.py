@@ -128,6 +128,14 @@ LATE = [
         (USER, SAID, {"role": "user", "content": [RESULT, FOLDED]}),
     ),
     ((USER, SAID, SYSTEM), (USER, SAID, {"role": "user", "content": [FOLDED]})),
+    (
+        (USER, SAID, SYSTEM, SAID, USER),
+        (USER, SAID, {"role": "user", "content": [FOLDED]}, SAID, USER),
+    ),
+    (
+        (USER, SYSTEM, SAID, USER),
+        ({"role": "user", "content": [{"type": "text", "text": "hi"}, FOLDED]}, SAID, USER),
+    ),
 ]
 
 
