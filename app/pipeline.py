@@ -123,13 +123,17 @@ def charge_of(
     usage: Usage, planned: Planned, source: CostSource, message_id: str | None = None
 ) -> Charge:
     """The charge for `usage`, with all it takes to recompute it and the two savings."""
+    prices, strongest = planned.prices, planned.strongest
+    cost = price(usage, prices)
+    total = cost.total
+    cached = usage.prompt_tokens != usage.input_tokens
     return Charge(
         usage=usage,
-        cost=price(usage, planned.prices),
+        cost=cost,
         cost_source=source,
-        rates=snapshot(planned.model.id, usage, planned.prices),
-        uncached_nano_usd=price(uncached(usage), planned.prices).total,
-        strongest_nano_usd=price(usage, planned.strongest).total,
+        rates=snapshot(planned.model.id, usage, prices),
+        uncached_nano_usd=price(uncached(usage), prices).total if cached else total,
+        strongest_nano_usd=total if strongest is prices else price(usage, strongest).total,
         message_id=message_id,
     )
 

@@ -50,7 +50,6 @@ class Measure:
     marks: int
     messages: int
     tools: int
-    list_entries: int
     tools_prefix_bytes: int
     system_prefix_bytes: int
 
@@ -82,7 +81,6 @@ def measure(request: Request) -> Measure:
         marks=tally.marks,
         messages=len(request.messages),
         tools=len(request.tools),
-        list_entries=_list_entries(request.messages),
         tools_prefix_bytes=tools_prefix,
         system_prefix_bytes=system_prefix,
     )
@@ -104,7 +102,8 @@ def last_user_text(messages: tuple[Message, ...]) -> str:
     return ""
 
 
-def _list_entries(messages: tuple[Message, ...]) -> int:
+def list_entries(messages: tuple[Message, ...]) -> int:
+    """Lines of the last user turn that begin like an entry of a list."""
     return len(_LIST_ENTRY.findall(last_user_text(messages)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NewType
 
 NanoUsd = NewType("NanoUsd", int)
@@ -40,6 +41,7 @@ def usd_text(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}{whole}.{decimals}"
 
 
+@lru_cache(maxsize=4_096)
 def pico_text(rate: int) -> str:
     """Pico-USD as an exact decimal text of USD, without an exponent: 3_000_000 -> '0.000003'."""
     whole, rest = divmod(rate, NANO_PER_USD * PICO_PER_NANO)

@@ -56,6 +56,8 @@ class Prices:
 
     def tier(self, prompt_tokens: int) -> Tier:
         """The dearest threshold that `prompt_tokens` is strictly above."""
+        if len(self.tiers) == 1:
+            return self.tiers[0]
         return next(t for t in reversed(self.tiers) if prompt_tokens > t.above_prompt_tokens)
 
 
@@ -93,6 +95,8 @@ def prices_on(schedule: tuple[Prices, ...], day: date) -> Prices:
 
 def multiplier(usage: Usage, prices: Prices) -> tuple[int, int]:
     """The factor on every token category as (numerator, denominator)."""
+    if not (usage.fast or usage.us or usage.batch):
+        return 1, 1
     fast = prices.fast if usage.fast else ONE
     us = prices.us if usage.us else ONE
     batch = prices.batch if usage.batch else ONE
@@ -103,18 +107,15 @@ def price(usage: Usage, prices: Prices) -> Cost:
     """The exact cost of `usage`."""
     rates = prices.tier(usage.prompt_tokens).rates
     factor, divisor = multiplier(usage, prices)
-    per_nano = divisor * PICO_PER_NANO
-
-    def cost_of(tokens: int, rate: int) -> int:
-        return round_half_even(tokens * rate * factor, per_nano) if tokens else 0
-
+    each = divisor * PICO_PER_NANO
+    nano = round_half_even
     return Cost(
-        input=cost_of(usage.input_tokens, rates.input),
-        cache_write_5m=cost_of(usage.cache_write_5m_tokens, rates.cache_write_5m),
-        cache_write_1h=cost_of(usage.cache_write_1h_tokens, rates.cache_write_1h),
-        cache_read=cost_of(usage.cache_read_tokens, rates.cache_read),
-        output=cost_of(usage.output_tokens, rates.output),
-        server_tools=usage.web_search_requests * prices.web_search_nano_usd,
+        nano(usage.input_tokens * rates.input * factor, each),
+        nano(usage.cache_write_5m_tokens * rates.cache_write_5m * factor, each),
+        nano(usage.cache_write_1h_tokens * rates.cache_write_1h * factor, each),
+        nano(usage.cache_read_tokens * rates.cache_read * factor, each),
+        nano(usage.output_tokens * rates.output * factor, each),
+        usage.web_search_requests * prices.web_search_nano_usd,
     )
 
 
@@ -140,5 +141,5 @@ def snapshot(model: str, usage: Usage, prices: Prices) -> dict[str, object]:
         "usd_per_token": {c: pico_text(getattr(tier.rates, c)) for c in CATEGORIES},
         "multiplier": pico_text(factor * 1_000_000_000_000 // divisor),
         "usd_per_web_search": pico_text(prices.web_search_nano_usd * PICO_PER_NANO),
-        "origins": dict(prices.origins),
+        "origins": prices.origins,
     }

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
+from app.core.measure import list_entries
 
 if TYPE_CHECKING:
     from app.core.measure import Measure
@@ -66,7 +67,7 @@ def route(
     usable = usable_tiers(catalog, allowed)
     if not usable:
         raise ModelNotAllowed("this key may use none of the models that 'auto' routes between")
-    scored = score(size, rules)
+    scored = score(request, size, rules)
     strong = scored.score >= rules.threshold
     tier = (_strongest if strong else _weakest)(catalog)
     if tier in usable:
@@ -76,11 +77,12 @@ def route(
     return _for_forced_tools(request, chosen, usable, catalog)
 
 
-def score(size: Measure, rules: Rules) -> Route:
+def score(request: Request, size: Measure, rules: Rules) -> Route:
     """The threshold rule as a score: 1 at or above either threshold, else 0."""
     if size.text_chars >= rules.strong_from_chars:
         return Route("", 1.0, Reason.LONG_TEXT)
-    if max(size.messages, size.list_entries) >= rules.strong_from_items:
+    most = rules.strong_from_items
+    if size.messages >= most or list_entries(request.messages) >= most:
         return Route("", 1.0, Reason.MANY_ITEMS)
     return Route("", 0.0, Reason.DEFAULT)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TTFT_BUCKETS_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
+_Metric = TypeVar("_Metric", Counter, Histogram)
 COST = "tollkeeper_cost_nano_usd"
 COST_HELP = "Charged since the process started, in nano-USD (1e-9 USD)."
 
@@ -40,6 +41,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[object, tuple[object, ...]], Counter | Histogram] = {}
         registry = self.registry
         self._cost = _CostCollector()
         registry.register(self._cost)
@@ -89,21 +91,28 @@ class Metrics:
 
     def record(self, call: CallRecord) -> None:
         """Count a finished call."""
-        reason = str(call.route.reason)
-        self._calls.labels(call.model, call.dialect, reason, str(call.status)).inc()
+        reason = call.route.reason
+        self._labelled(self._calls, call.model, call.dialect, reason, call.status).inc()
         for attempt in call.attempts:
-            outcome = attempt.error or str(attempt.status or 200)
-            self._attempts.labels(attempt.upstream, outcome).inc()
-        self._latency.labels(call.model).observe(call.latency_s)
+            outcome = attempt.error or attempt.status or 200
+            self._labelled(self._attempts, attempt.upstream, outcome).inc()
+        self._labelled(self._latency, call.model).observe(call.latency_s)
         if call.ttft_s is not None:
-            self._ttft.labels(call.model).observe(call.ttft_s)
+            self._labelled(self._ttft, call.model).observe(call.ttft_s)
         if call.cost_nano_usd:
             self._cost.nano_usd[call.key.id, call.model] += call.cost_nano_usd
         if call.cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.inc()
         if call.charge is not None:
             for category, tokens in _tokens(call.charge.usage):
-                self._tokens.labels(call.model, category).inc(tokens)
+                self._labelled(self._tokens, call.model, category).inc(tokens)
+
+    def _labelled(self, metric: _Metric, *labels: object) -> _Metric:
+        """`metric.labels(...)`, whose own look-up is dear, remembered."""
+        found = self._children.get((metric, labels))
+        if found is None:
+            found = self._children[metric, labels] = metric.labels(*map(str, labels))
+        return cast("_Metric", found)
 
     def refused(self, code: str, key_id: str | None) -> None:
         """Count a call that was refused before its hold."""
