@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, Row, insert, select
 
 from app.core.errors import BadRequest
-from app.store.database import Database, clock_us
+from app.store.database import Database, FailClosed, clock_us
 from app.store.moments import iso
 from app.store.pages import DEFAULT_LIMIT, Page, checked_limit
 from app.store.tables import audit
@@ -36,7 +36,7 @@ class Audit:
     """The log as the admin API shows it."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = FailClosed(database)
 
     async def list(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
         """Entries, newest first.  Raises BadRequest."""

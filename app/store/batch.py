@@ -18,15 +18,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from app.core.errors import LedgerUnavailable
 from app.store.balances import make_windows
@@ -40,6 +32,9 @@ PAUSE_S = 0.25
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 T = TypeVar("T")
 
+# What an entry's values can cause; everything else is taken for the database's trouble.
+_OWN_FAULTS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError, LookupError)
+_BAD_DATA = "22"
 _LOG = logging.getLogger("tollkeeper.ledger")
 
 
@@ -105,7 +100,7 @@ class BatchWriter:
         error = await self._commit(batch)
         if error is None:
             return
-        if _is_outage(error):
+        if not _is_its_own(error):
             await self._suspend(batch, error)
         elif len(batch) > 1:
             for entry in batch:
@@ -131,7 +126,7 @@ class BatchWriter:
                 batch = self._doubt(batch)
             elif error is None or not _is_conflict(error):
                 break
-        return error or RuntimeError("window rows vanish while they are made")
+        return error or OSError("window rows vanish while they are made")
 
     def _doubt(self, batch: Sequence[Entry]) -> list[Entry]:
         """What remains of a batch once its rows can't be trusted: lost calls are not retried."""
@@ -195,17 +190,18 @@ async def _outcome(work: Awaitable[T]) -> tuple[T | None, BaseException | None]:
 
 
 def _is_conflict(error: BaseException) -> bool:
-    if isinstance(error, IntegrityError):  # another process entered the same idempotency key
-        return True
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
+    # An IntegrityError: another process entered the same idempotency key.
+    return isinstance(error, IntegrityError) or _sqlstate(error) in _CONFLICTS
 
 
-def _is_outage(error: BaseException) -> bool:
-    """The database's trouble, not the entry's."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+def _is_its_own(error: BaseException) -> bool:
+    """Whether an entry's values caused it; the driver for PostgreSQL has one class for most."""
+    if isinstance(error, _OWN_FAULTS) or _sqlstate(error).startswith(_BAD_DATA):
         return True
-    kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError)
-    if isinstance(error, kinds) or (_is_conflict(error) and not isinstance(error, IntegrityError)):
-        return True
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return isinstance(error, SQLAlchemyError) and str(sqlstate)[:2] in {"08", "53", "57", "58"}
+    orig = getattr(error, "orig", None)
+    return isinstance(getattr(orig, "__cause__", None), ValueError)
+
+
+def _sqlstate(error: BaseException) -> str:
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    return str(getattr(orig, "sqlstate", None) or "")

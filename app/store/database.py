@@ -14,10 +14,11 @@ from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.errors import LedgerUnavailable
 from app.store.tables import REVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine import Dialect
@@ -29,6 +30,9 @@ READERS = 4
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 15
+# Everything written is found by its id. A plan that was cached while a table was small must not
+# go on scanning it when it has grown.
+BY_INDEX = dict.fromkeys(("enable_hashjoin", "enable_mergejoin", "enable_seqscan"), "off")
 _PG_CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)")
 
 
@@ -67,6 +71,27 @@ def open_database(url: str) -> Database:
     if backend in ("postgresql", "postgres"):
         return PostgresDatabase(parsed)
     raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {parsed!r}")
+
+
+class FailClosed:
+    """A database whose outages are LedgerUnavailable, for whoever answers callers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.dialect = database.dialect
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        return await _available(self._database.run(fn))
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        return await _available(self._database.write(fn))
+
+
+async def _available(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (SQLAlchemyError, OSError) as error:
+        raise LedgerUnavailable("the database does not answer") from error
 
 
 def clock_us(connection: Connection) -> int:
@@ -157,26 +182,38 @@ class PostgresDatabase:
         if "sslmode" in url.query:
             query["ssl"] = url.query["sslmode"]
         self.url = url.set(drivername="postgresql+asyncpg", query=query)
-        self._engine = _postgres_engine(self.url)
-        self.dialect = self._engine.dialect
+        self._reading = _postgres_engine(self.url, {})
+        self._writing = _postgres_engine(self.url, BY_INDEX)
+        self.dialect = self._writing.dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(fn)
+        return await _over_postgres(self._reading, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        return await self.run(fn)
+        return await _over_postgres(self._writing, fn)
 
     def claim(self) -> None:
         """Nothing to claim: holds are kept apart by leases."""
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._reading.dispose()
+        await self._writing.dispose()
 
 
 def _in_transaction(engine: Engine, fn: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return fn(connection)
+
+
+async def _over_postgres(engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
+    # Imported here: SQLite does not need the driver.
+    from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(fn)
+    except (PostgresError, InterfaceError) as error:  # refused while connecting: not translated
+        raise ConnectionError(str(error)) from error
 
 
 def _sqlite_engine(url: URL, begin: str) -> Engine:
@@ -200,18 +237,23 @@ def _sqlite_engine(url: URL, begin: str) -> Engine:
     return engine
 
 
-def _postgres_engine(url: URL) -> AsyncEngine:
+def _postgres_engine(url: URL, settings: Mapping[str, str]) -> AsyncEngine:
     # Imported here: SQLite needs neither asyncio's engine nor the driver.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     return create_async_engine(
         url,
-        pool_size=READERS + 1,
+        pool_size=READERS,
         pool_recycle=1_800,
         pool_timeout=CONNECT_TIMEOUT_S,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": COMMAND_TIMEOUT_S,
-            "server_settings": {"synchronous_commit": "on", "application_name": "tollkeeper"},
+            "server_settings": {
+                "application_name": "tollkeeper",
+                "jit": "off",
+                "synchronous_commit": "on",
+                **settings,
+            },
         },
     )

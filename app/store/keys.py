@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from app.core.errors import BadRequest, NotFound
 from app.core.keys import Key
 from app.store import audit
-from app.store.database import Database, clock_us
+from app.store.database import Database, FailClosed, clock_us
 from app.store.fields import Fields, key_columns
 from app.store.key_rows import key_from_row, key_objects
 from app.store.moments import US_PER_S, iso
@@ -36,7 +36,7 @@ class Keys:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = FailClosed(database)
         self._found: dict[bytes, tuple[float, Key | None]] = {}
 
     async def create(

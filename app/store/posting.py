@@ -49,8 +49,9 @@ class Books:
 def post(connection: Connection, books: Books, entries: Sequence[Entry]) -> Posted:
     """Enter all of `entries` in the connection's transaction.
 
-    Raises RowsChanged when a row is not as this process left it. Rows that do not exist yet are returned instead: they are made in a transaction of
-    their own, because inserting while holding locks could deadlock.
+    Raises RowsChanged when a row is not as this process left it. Windows without a row are
+    returned instead: rows are made in a transaction of their own, because inserting while
+    holding locks could deadlock.
     """
     return _Posting(connection, books).post(entries)
 

@@ -23,8 +23,9 @@ from sqlalchemy.dialects.postgresql import JSON
 
 from app.core.errors import BadRequest
 from app.core.money import usd_text
-from app.store.database import Database
+from app.store.database import Database, FailClosed
 from app.store.moments import after_us, day_text, is_day, parse_us
+from app.store.prepared import among, texts
 from app.store.reconcile import reconcile
 from app.store.tables import SUM_COLUMNS, TOKEN_COLUMNS, keys, requests, rollups, teams
 
@@ -43,7 +44,7 @@ class Reports:
     """What was spent, and whether the sums agree with the ledger."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = FailClosed(database)
 
     async def spend(
         self,
@@ -67,7 +68,7 @@ class Reports:
         def read(connection: Connection) -> dict[str, Any]:
             rows = connection.execute(sums.statement()).all()
             total = connection.execute(sums.total()).scalar_one()
-            names = _names(connection, groups)
+            names = _names(connection, groups, rows)
             return {
                 "data": [_shown(row, groups, names) for row in rows if row.requests],
                 "total_cost_usd": usd_text(int(total)),
@@ -152,14 +153,19 @@ class _Sums:
         return requests.outerjoin(each, literal_column("1 = 1")), each.c.value
 
 
-def _names(connection: Connection, groups: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+def _names(
+    connection: Connection, groups: Sequence[str], rows: Sequence[Row[Any]]
+) -> Mapping[str, Mapping[str, str]]:
     """Names of keys and teams by id, where they are grouped by."""
     tables = {"key": keys, "team": teams}
-    return {
-        group: dict(connection.execute(select(table.c.id, table.c.name)).tuples())
-        for group, table in tables.items()
-        if group in groups
-    }
+    found = {}
+    for group in tables.keys() & set(groups):
+        table = tables[group]
+        ids = {i for row in rows if (i := row._mapping[group]) is not None}  # noqa: SLF001
+        named = select(table.c.id, table.c.name).where(among(table.c.id, "ids", connection.dialect))
+        wanted = {"ids": texts(ids, connection.dialect)}
+        found[group] = {row.id: row.name for row in connection.execute(named, wanted)}
+    return found
 
 
 def _shown(

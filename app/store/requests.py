@@ -12,7 +12,7 @@ from app.core.errors import BadRequest, NotFound
 from app.core.money import MOST_USD, NANO_PER_USD, usd_text
 from app.store import audit
 from app.store.adjust import Change, move_rows
-from app.store.database import Database
+from app.store.database import Database, FailClosed
 from app.store.moments import after_us, iso, parse_us
 from app.store.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 from app.store.statements import Statements
@@ -39,7 +39,7 @@ class Requests:
     """Rows, newest first, one with its details, and corrections."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = FailClosed(database)
         self._statements = Statements(database.dialect)
 
     async def list(

@@ -26,8 +26,6 @@ _NOTHING_USED = Usage()
 _NOTHING_COST = Cost()
 _token_counts = attrgetter(*TOKEN_COLUMNS)
 _category_costs = attrgetter(*COST_CATEGORIES)
-COST_COLUMNS = tuple(f"{category}_nano_usd" for category in COST_CATEGORIES)
-SUM_COLUMNS = tuple(f"{name}" for name in SUM_COLUMNS)
 _stored_sums = attrgetter(*SUM_COLUMNS)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from app.core.errors import BadRequest, NotFound
 from app.store import audit
-from app.store.database import Database, clock_us
+from app.store.database import Database, FailClosed, clock_us
 from app.store.fields import Fields, team_columns
 from app.store.moments import iso
 from app.store.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
@@ -22,7 +22,7 @@ class Teams:
     """The admin API's teams, as its JSON objects."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = FailClosed(database)
 
     async def create(self, fields: Fields, *, actor: str = audit.ADMIN) -> dict[str, Any]:
         """Raises BadRequest with `param`; a name is given once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Table, Text, bindparam, insert, update
+from sqlalchemy import BigInteger, Connection, Table, Text, bindparam, insert, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -152,7 +152,7 @@ def _moved() -> Any:  # noqa: ANN401
 def _extended() -> Any:  # noqa: ANN401
     by_id = requests.c.id == bindparam("new_id", type_=Text)
     more = requests.c.reserved_nano_usd + _added("more")
-    is_open = requests.c.state == "reserved"
+    is_open = requests.c.state == text("'reserved'")
     return update(requests).where(by_id, is_open).values(reserved_nano_usd=more)
 
 
