@@ -7,9 +7,10 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -85,8 +86,16 @@ def app_from_environment() -> ASGIApp:
     return create_app(boot.settings(), boot)
 
 
-def create_app(settings: Settings, boot: Boot) -> ASGIApp:
-    """The gateway as an ASGI application.  Raises ConfigError and ValueError."""
+def today_utc() -> date:
+    """The day whose prices apply now."""
+    return datetime.now(UTC).date()
+
+
+def create_app(settings: Settings, boot: Boot, *, today: Callable[[], date] = today_utc) -> ASGIApp:
+    """The gateway as an ASGI application; `today` is the day (UTC) whose prices apply.
+
+    Raises ConfigError and ValueError.
+    """
     database = open_database(boot.database_url)
     recorder = Metrics()
     ledger = SqlLedger(
@@ -97,7 +106,7 @@ def create_app(settings: Settings, boot: Boot) -> ASGIApp:
         recorder=recorder,
     )
     shell = Shell(
-        gateway=Gateway(ledger, upstreams(settings), policy_of(settings)),
+        gateway=Gateway(ledger, upstreams(settings), policy_of(settings), today),
         settings=settings,
         store=store_over(database, ledger),
         recorder=recorder,

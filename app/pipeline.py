@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.core.adaptation import adapt
@@ -24,7 +24,7 @@ from app.dialects.anthropic_stream import EventReader, StreamTap
 from app.ports import Call, Charge, CostSource, Reservation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from app.core.keys import Key
     from app.core.request import Reply, Request
@@ -39,11 +39,15 @@ ERROR_STATUS = {"overloaded_error": 529, "rate_limit_error": 429, "timeout_error
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything a call needs, built once by `create_app`; replaced whole when prices reload."""
+    """Everything a call needs, built once by `create_app`; replaced whole when prices reload.
+
+    `today` is the day (UTC) whose prices apply.
+    """
 
     ledger: Ledger
     upstreams: Mapping[str, Upstream]
     policy: Policy
+    today: Callable[[], date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,8 @@ def charge_of(
 
 
 def _ready(incoming: Incoming, gateway: Gateway) -> Planned:
-    today = datetime.now(UTC).date()
     return make_ready(
-        incoming.request, incoming.key, gateway.policy, today, adapted=not incoming.native
+        incoming.request, incoming.key, gateway.policy, gateway.today(), adapted=not incoming.native
     )
 
 
