@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,6 +24,7 @@ from app.ports import Call, Charge, CostSource, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
+    from types import TracebackType
 
     from app.core.keys import Key
     from app.core.request import Reply, Request
@@ -65,9 +65,7 @@ class Incoming:
 
 async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
     """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
-    planned = _ready(incoming, gateway)
-    async with AsyncExitStack() as held:
-        planned, hold = await _hold(planned, incoming, gateway, held)
+    async with _Held(_ready(incoming, gateway), incoming, gateway) as (planned, hold):
         reply = await _upstream(planned, gateway).send(_call(planned, incoming), hold)
         charge = charge_of(reply.usage, planned, "computed", reply.message_id)
         hold.settle(charge)
@@ -82,12 +80,11 @@ async def stream(
     Whatever ends it early (the caller leaves, the upstream breaks) settles what was used.
     Raises Refusal and UpstreamError; after the Opening only UpstreamError.
     """
-    planned = _ready(incoming, gateway)
-    async with AsyncExitStack() as held:
-        planned, hold = await _hold(planned, incoming, gateway, held)
-        started = time.monotonic()
-        upstream = _upstream(planned, gateway)
-        answer = await held.enter_async_context(upstream.stream(_call(planned, incoming), hold))
+    started = time.monotonic()
+    async with (
+        _Held(_ready(incoming, gateway), incoming, gateway) as (planned, hold),
+        _upstream(planned, gateway).stream(_call(planned, incoming), hold) as answer,
+    ):
         opening = _opening(planned, incoming, hold)
         reader, tap = EventReader(), StreamTap()
         try:
@@ -148,22 +145,38 @@ def _ready(incoming: Incoming, gateway: Gateway) -> Planned:
     )
 
 
-async def _hold(
-    planned: Planned, incoming: Incoming, gateway: Gateway, held: AsyncExitStack
-) -> tuple[Planned, Hold]:
-    """Hold the bound; if that doesn't fit but the vendor's free count might, hold by the count."""
-    try:
-        hold = await held.enter_async_context(gateway.ledger.hold(_reservation(planned, incoming)))
-    except BudgetExceeded as refusal:
-        if not planned.count_may_help(refusal.shortfall.remaining_nano_usd):
-            raise _with_tokens_that_fit(refusal, planned) from refusal
-        planned = await _recount(planned, incoming, gateway, refusal)
+class _Held:
+    """The hold of one call, by its bound or, if only that fits, by the vendor's free count."""
+
+    def __init__(self, planned: Planned, incoming: Incoming, gateway: Gateway) -> None:
+        self._planned = planned
+        self._incoming = incoming
+        self._gateway = gateway
+
+    async def __aenter__(self) -> tuple[Planned, Hold]:
         try:
-            reservation = _reservation(planned, incoming)
-            hold = await held.enter_async_context(gateway.ledger.hold(reservation))
-        except BudgetExceeded as again:
-            raise _with_tokens_that_fit(again, planned) from again
-    return planned.shortened(hold.granted_nano_usd), hold
+            return await self._enter(self._planned)
+        except BudgetExceeded as refusal:
+            if not self._planned.count_may_help(refusal.shortfall.remaining_nano_usd):
+                raise _with_tokens_that_fit(refusal, self._planned) from refusal
+            exact = await _recount(self._planned, self._incoming, self._gateway, refusal)
+        try:
+            return await self._enter(exact)
+        except BudgetExceeded as refusal:
+            raise _with_tokens_that_fit(refusal, exact) from refusal
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, traceback)
+
+    async def _enter(self, planned: Planned) -> tuple[Planned, Hold]:
+        self._context = self._gateway.ledger.hold(_reservation(planned, self._incoming))
+        hold = await self._context.__aenter__()
+        return planned.shortened(hold.granted_nano_usd), hold
 
 
 async def _recount(

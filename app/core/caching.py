@@ -20,6 +20,7 @@ _MARK = "cache_control"
 Place = Literal["tools", "system", "messages"]
 PLACES: tuple[Place, ...] = get_args(Place)
 Ttl = Literal["5m", "1h"]
+NO_MARKS: tuple[Sequence[Ttl], ...] = ((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def plan(
     is shorter than the model's minimum, when it already ends in a mark, or when none of its
     blocks can carry one. Later places win when the slots do not suffice.
     """
-    callers = _ttls_by_place(request)
+    callers = _ttls_by_place(request) if size.marks else NO_MARKS
     existing = CachePlan(callers=size.marks, ttl=_longest([t for ttls in callers for t in ttls]))
     if rules.mode == "off" or not request.cache:
         return request, replace(existing, why="off")
@@ -79,7 +80,7 @@ def _prefix_bytes(size: Measure) -> tuple[int, int, int]:
     return size.tools_prefix_bytes, size.system_prefix_bytes, whole
 
 
-def _legal_ttl(place: int, callers: tuple[list[Ttl], ...], rules: CacheRules) -> Ttl:
+def _legal_ttl(place: int, callers: tuple[Sequence[Ttl], ...], rules: CacheRules) -> Ttl:
     """A lifetime that keeps the vendor's order: along the prompt lifetimes may only get shorter."""
     if any("1h" in later for later in callers[place + 1 :]):
         return "1h"

@@ -36,6 +36,8 @@ def nano_usd(amount_usd: str) -> NanoUsd:
 
 def usd_text(amount: int) -> str:
     """Nano-USD as an exact decimal text of USD, at least two decimals: 54_399_000 -> '0.054399'."""
+    if not amount:
+        return "0.00"
     whole, rest = divmod(abs(amount), NANO_PER_USD)
     decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
     return f"{'-' if amount < 0 else ''}{whole}.{decimals}"

@@ -29,6 +29,9 @@ from app.store.posting import Books, Posted, RowsChanged, post
 MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
+# Where callers queue up during a commit, more are on their way: one commit serves them all, and a
+# transaction's own cost (1/3 of the CPU of a small call) is shared. A lone caller never waits.
+GATHER_S = 0.001
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 T = TypeVar("T")
 
@@ -80,6 +83,8 @@ class BatchWriter:
             self._wake.clear()
             while self._queue:
                 await self._write(self._take())
+                if self._queue:
+                    await asyncio.sleep(GATHER_S)
             self._idle.set()
 
     async def drain(self) -> None:
