@@ -11,6 +11,7 @@ from app.core.errors import APIResponseValidationError
 from app.core.metering import Meter
 from app.dialects.anthropic_usage import merged_usage, usage_from
 
+_LF = 10
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 QUIET_S = 0.25  # within one block text comes faster than this, unless something is hidden
 
@@ -39,6 +40,10 @@ class EventReader:
         if self._held_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
         buffer = self._buffer
+        if not buffer and chunk.endswith(b"\n\n"):
+            # Nearly every chunk: whole events and nothing left over.
+            parts = chunk[:-2].split(b"\n\n")
+            return [_event(data) for part in parts if (data := _data(part))]
         buffer += chunk
         events: list[dict[str, Any]] = []
         start = 0
@@ -66,6 +71,9 @@ class EventReader:
 
 
 def _data(event: bytes) -> bytes:
+    begin = event.find(b"data:")
+    if begin > 0 and event[begin - 1] == _LF and event.find(b"\n", begin) < 0:
+        return event[begin + 5 :]
     lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
     return lines[0] if len(lines) == 1 else b"\n".join(lines)
 
