@@ -69,7 +69,8 @@ async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]
         reply = await _upstream(planned, gateway).send(_call(planned, incoming), hold)
         charge = charge_of(reply.usage, planned, "computed", reply.message_id)
         hold.settle(charge)
-    return reply, _receipt(_opening(planned, incoming, hold), charge, hold)
+    opening = _opening(planned, incoming, hold, reply.headers)
+    return reply, _receipt(opening, charge, hold)
 
 
 async def stream(
@@ -85,7 +86,7 @@ async def stream(
         _Held(_ready(incoming, gateway), incoming, gateway) as (planned, hold),
         _upstream(planned, gateway).stream(_call(planned, incoming), hold) as answer,
     ):
-        opening = _opening(planned, incoming, hold)
+        opening = _opening(planned, incoming, hold, answer.headers)
         reader, tap = EventReader(), StreamTap()
         try:
             yield opening
@@ -223,7 +224,9 @@ def _call(planned: Planned, incoming: Incoming) -> Call:
     return Call(planned.request, planned.model, incoming.headers)
 
 
-def _opening(planned: Planned, incoming: Incoming, hold: Hold) -> Opening:
+def _opening(
+    planned: Planned, incoming: Incoming, hold: Hold, headers: Mapping[str, str]
+) -> Opening:
     return Opening(
         request_id=incoming.request_id,
         created=int(time.time()),
@@ -233,6 +236,7 @@ def _opening(planned: Planned, incoming: Incoming, hold: Hold) -> Opening:
         attempts=len(hold.attempts),
         dropped=planned.request.dropped,
         max_tokens_set=planned.request.max_tokens if planned.max_tokens_set else None,
+        native_headers=headers if incoming.native else {},
     )
 
 
@@ -249,9 +253,13 @@ def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
 
 
 def _stream_charge(tap: StreamTap, planned: Planned) -> Charge | None:
-    if tap.meter.finished and tap.meter.usage is not None:
-        return charge_of(tap.meter.usage, planned, "computed", tap.message_id)
-    estimate = tap.meter.estimate(planned.request.max_tokens or 0)
+    meter = tap.meter
+    if meter.finished and meter.output_is_known and meter.usage is not None:
+        return charge_of(meter.usage, planned, "computed", tap.message_id)
+    estimate = meter.estimate(planned.request.max_tokens or 0)
+    if estimate is not None and planned.bound.server_tools and not meter.output_is_known:
+        # What the vendor's own tools brought in is not told before the end.
+        estimate = planned.worst_usage
     if estimate is None:
         return None
     return charge_of(estimate, planned, "estimated", tap.message_id)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.core.routing import Route
     from app.core.usage import Usage
 
+NEVER_CONNECTED = "APIConnectionError"
 CostSource = Literal["computed", "billed", "estimated", "corrected"]
 
 
@@ -75,6 +76,13 @@ class Attempt:
     latency_ms: int
     request_id: str | None = None
     charged: bool = False
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Not refused, and not known to have never connected."""
+        if self.error is None or self.status == 200:
+            return True
+        return self.status is None and self.error != NEVER_CONNECTED
 
     def as_json(self) -> dict[str, Any]:
         """The attempt as the admin API shows it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -28,7 +27,13 @@ def admin_only(request: Request) -> None:
     check_master(request.scope["headers"], shell_of(request).master_key)
 
 
-router = APIRouter(prefix="/admin", dependencies=[Depends(admin_only)])
+def storable(request: Request) -> None:
+    """Raise BadRequest for a NUL in the path or the query: databases have none to compare with."""
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise BadRequest("the URL holds a NUL character")
+
+
+router = APIRouter(prefix="/admin", dependencies=[Depends(admin_only), Depends(storable)])
 Running = Annotated[Shell, Depends(shell_of)]
 
 
@@ -172,7 +177,7 @@ async def reconcile(shell: Running) -> Response:
 @router.get("/prices")
 async def prices(shell: Running) -> Response:
     """Every price in force."""
-    rows = price_rows(shell.gateway.policy.catalog, datetime.now(UTC).date())
+    rows = price_rows(shell.gateway.policy.catalog, shell.gateway.today())
     return _json({"data": [asdict(row) for row in rows], "next_cursor": None})
 
 
@@ -189,7 +194,9 @@ def _with_known_models(fields: dict[str, Any], catalog: Catalog) -> dict[str, An
     """
     models = fields.get("models")
     for name in models if isinstance(models, list) else ():
-        if name != AUTO and (not isinstance(name, str) or catalog.find(name) is None):
+        if not isinstance(name, str):
+            raise BadRequest("models must be a list of model ids", param="models")
+        if name != AUTO and catalog.find(name) is None:
             raise BadRequest(f"no model {name!r} is offered here", param="models")
     budgets = fields.get("model_budgets")
     if not isinstance(budgets, dict):

@@ -11,7 +11,7 @@ from app.api.errors import row_of
 from app.api.exchange import Exchange
 from app.api.headers import receipt_headers, tags
 from app.api.streaming import send_stream
-from app.core.errors import GatewayError
+from app.core.errors import BadRequest, GatewayError
 from app.dialects.openai_chat import parse
 from app.dialects.openai_chat_reply import reply_bytes
 from app.dialects.openai_chat_stream import ChunkWriter
@@ -76,7 +76,12 @@ def incoming_of(
     if given or off:
         merged = tuple(dict.fromkeys((*request.tags, *given)))
         request = replace(request, tags=merged, cache=request.cache and not off)
-    idempotency_key = exchange.header(b"idempotency-key")
+    idempotency_key = exchange.header(b"idempotency-key") or None
+    if idempotency_key and len(idempotency_key) > MOST_IDEMPOTENCY_CHARS:
+        raise BadRequest(
+            f"idempotency-key is longer than {MOST_IDEMPOTENCY_CHARS} characters",
+            param="idempotency-key",
+        )
     return Incoming(
         request=request,
         key=key,
@@ -84,5 +89,5 @@ def incoming_of(
         dialect=dialect,
         native=native_headers is not None,
         headers=native_headers or {},
-        idempotency_key=idempotency_key and idempotency_key[:MOST_IDEMPOTENCY_CHARS],
+        idempotency_key=idempotency_key,
     )

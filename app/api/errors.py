@@ -67,6 +67,7 @@ KEPT_CODES = {400: "invalid_request", 404: "model_not_found", 413: "request_too_
 FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
 # What makes the vendor's SDKs go on without a thread, sending the whole history again.
 THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+NATIVE = "anthropic_messages"
 RETRY_AFTER = "retry-after"
 PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
 
@@ -79,11 +80,13 @@ def row_of(error: BaseException) -> Row:
     return BUG
 
 
-def outcome_of(error: BaseException) -> tuple[int, str]:
-    """What the ledger's row says of a call that ended with `error`."""
+def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
+    """What the ledger's row says of a call that ended with `error`: what its caller was told."""
     if not isinstance(error, Exception) or isinstance(error, GeneratorExit):
         return CLIENT_LEFT.status, CLIENT_LEFT.code
     row = row_of(error)
+    if dialect == NATIVE and _is_upstreams_own(error):
+        return error.status, row.code
     return row.status, row.code
 
 

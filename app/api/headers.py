@@ -30,6 +30,9 @@ def opening_headers(opening: Opening) -> list[Header]:
         (b"x-tollkeeper-route", f"{route.tier}; reason={route.reason}".encode()),
         (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
     ]
+    for name, value in opening.native_headers.items():
+        if name == "request-id" or name.startswith("anthropic-"):
+            headers.append((name.encode("latin-1"), value.encode("latin-1", "replace")))
     if opening.dropped:
         names = ",".join(dict.fromkeys(opening.dropped))
         headers.append((b"x-tollkeeper-dropped-params", _printable(names)))

@@ -8,7 +8,7 @@ import orjson
 
 from app.api.auth import known_caller
 from app.api.chat import incoming_of
-from app.api.errors import envelope
+from app.api.errors import NATIVE, envelope
 from app.api.exchange import Exchange, Header
 from app.api.headers import receipt_headers
 from app.api.streaming import send_stream
@@ -16,7 +16,6 @@ from app.core.receipt import Receipt
 from app.dialects.anthropic_messages import parse, parse_count_tokens
 from app.pipeline import Incoming, count_tokens, process
 
-DIALECT = "anthropic_messages"
 PASSED_ON = b"anthropic-"
 
 
@@ -51,10 +50,7 @@ async def messages(exchange: Exchange) -> None:
         await send_stream(incoming, exchange, lambda _: MessagesWriter(exchange.request_id))
         return
     reply, receipt = await process(incoming, exchange.shell.gateway)
-    headers = receipt_headers(receipt)
-    if reply.upstream_request_id is not None:
-        headers.append((b"request-id", reply.upstream_request_id.encode("latin-1", "replace")))
-    await exchange.answer(200, headers, reply.body)
+    await exchange.answer(200, receipt_headers(receipt), reply.body)
 
 
 async def messages_count_tokens(exchange: Exchange) -> None:
@@ -69,7 +65,7 @@ async def _incoming(exchange: Exchange, *, counted: bool) -> Incoming:
     body = await exchange.body()
     request = parse_count_tokens(body) if counted else parse(body)
     headers = dict(_own_headers(exchange))
-    return incoming_of(request, key, exchange, DIALECT, native_headers=headers)
+    return incoming_of(request, key, exchange, NATIVE, native_headers=headers)
 
 
 def _own_headers(exchange: Exchange) -> list[tuple[str, str]]:

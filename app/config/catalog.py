@@ -32,6 +32,7 @@ UNKNOWN_PRICES = Prices(
     origins={},
     fast=2_000,
     us=1_100,
+    batch=500,
     web_search_nano_usd=10_000_000,
 )
 

@@ -19,6 +19,8 @@ TOKENS_PER_MESSAGE = 16
 TOKENS_FOR_TOOLS = 1_000
 BYTES_PER_JSON_BYTE = 2
 ROUNDED_APART = 2  # four prompt categories, each rounded by at most half a nano-USD
+MOST_USES = 1_000  # of a server tool in one call; more is as good as no bound
+UNBOUNDED_USES = 10
 EXACT_MARGIN = (102, 100, 64)  # a counted prompt is held with 2 % and 64 tokens on top
 
 CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "memory_", "computer_", "browser_")
@@ -47,6 +49,8 @@ class Bound:
     output_pico_usd: int
     unbounded: tuple[str, ...] = ()
     input_is_loose: bool = False
+    server_tools: bool = False
+    searches: int = 0
 
     @property
     def nano_usd(self) -> NanoUsd:
@@ -86,22 +90,24 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         times, per, plus = EXACT_MARGIN
         prompt = min(round_up(counted_tokens * times, per) + plus, window)
     server_tools = [tool for tool in request.tools if is_server_tool(tool)]
-    uses = sum(_max_uses(tool) or 0 for tool in server_tools)
+    uses = sum(_uses(tool) for tool in server_tools)
     most_input = window * (1 + uses) if server_tools else prompt
     reachable = [t.rates for t in prices.tiers if most_input > t.above_prompt_tokens]
     factor, divisor = _factor(request, prices)
-    searches = sum(_max_uses(t) or 0 for t in server_tools if str(t["type"]).startswith("web_s"))
+    searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
     dearest_input = max(_input_rate(rates, ttl) for rates in reachable)
     per_nano = PICO_PER_NANO * divisor
     return Bound(
         input_tokens=most_input,
-        output_tokens=request.max_tokens or 0,
+        output_tokens=min(request.max_tokens or 0, model.limits.max_output_tokens),
         fixed_nano_usd=round_up(most_input * dearest_input * factor, per_nano)
         + searches * prices.web_search_nano_usd
         + (ROUNDED_APART if ttl else 0),
         output_pico_usd=round_up(max(rates.output for rates in reachable) * factor, divisor),
         unbounded=_unbounded(request, server_tools),
         input_is_loose=counted_tokens is None and not server_tools,
+        server_tools=bool(server_tools),
+        searches=searches,
     )
 
 
@@ -140,8 +146,17 @@ def _factor(request: Request, prices: Prices) -> tuple[int, int]:
 
 
 def _max_uses(tool: Block) -> int | None:
+    """What the caller allows; None where that is no bound worth the name."""
     uses = tool.get("max_uses")
-    return uses if isinstance(uses, int) and not isinstance(uses, bool) and uses >= 0 else None
+    if isinstance(uses, bool) or not isinstance(uses, int):
+        return None
+    return uses if 0 <= uses <= MOST_USES else None
+
+
+def _uses(tool: Block) -> int:
+    """The uses that are held; without a bound (a key without a limit) what is usual at most."""
+    uses = _max_uses(tool)
+    return UNBOUNDED_USES if uses is None else uses
 
 
 def _unbounded(request: Request, server_tools: list[Block]) -> tuple[str, ...]:

@@ -196,7 +196,17 @@ class APIConnectionError(UpstreamError):
 
 
 class UncertainError(UpstreamError):
-    """Sent, and no whole answer came back: it may have been billed."""
+    """Sent, and no whole answer came back: it may have been billed.
+
+    `status` and `request_id` are the upstream's, where it had answered that far.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
 
 
 class APITimeoutError(UncertainError):

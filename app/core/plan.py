@@ -12,6 +12,7 @@ from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
+from app.core.usage import Usage
 
 if TYPE_CHECKING:
     from datetime import date
@@ -66,6 +67,20 @@ class Planned:
         if not self.shrinkable:
             return self.bound.nano_usd
         return self.bound.with_output(min(self.min_output_tokens, self.bound.output_tokens))
+
+    @property
+    def worst_usage(self) -> Usage:
+        """Usage that costs the whole bound: what is charged where nothing better is known."""
+        prompt, options = self.bound.input_tokens, self.request.options
+        return Usage(
+            input_tokens=prompt if self.cache.ttl is None else 0,
+            cache_write_5m_tokens=prompt if self.cache.ttl == "5m" else 0,
+            cache_write_1h_tokens=prompt if self.cache.ttl == "1h" else 0,
+            output_tokens=self.bound.output_tokens,
+            web_search_requests=self.bound.searches,
+            fast=options.get("speed") == "fast",
+            us=options.get("inference_geo") == "us",
+        )
 
     def recounted(self, counted_tokens: int) -> Planned:
         """The same call, bounded by the vendor's own count of its prompt."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.core.pricing import Cost
     from app.core.routing import Route
     from app.core.usage import Usage
@@ -23,6 +25,7 @@ class Opening:
     attempts: int
     dropped: tuple[str, ...]
     max_tokens_set: int | None  # when the gateway set, clamped or shrunk it
+    native_headers: Mapping[str, str] = field(default_factory=dict)  # the upstream's, native lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes."""
+    """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes.
+
+    `headers` are the upstream's, names in lower case.
+    """
 
     message_id: str
     model: str
@@ -56,4 +59,4 @@ class Reply:
     stop_sequence: str | None = None
     stop_details: Mapping[str, Any] | None = None
     body: bytes = b""
-    upstream_request_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)

@@ -84,7 +84,7 @@ def _event(data: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise APIResponseValidationError(f"the upstream's event is not JSON: {error}") from error
     if not isinstance(event, dict):
-        raise APIResponseValidationError(f"the upstream's event is no object: {data[:200]!r}")
+        raise APIResponseValidationError("the upstream's event is not a JSON object")
     return event
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from app.core.adaptation import SAMPLING
 from app.core.errors import APIResponseValidationError, BadRequest
-from app.core.request import Reply, Request
+from app.core.request import EMPTY, Reply, Request
 from app.dialects.anthropic_usage import usage_from
 
 # Under the newer version sampling parameters are refused for every model.
@@ -79,12 +79,12 @@ def wire_headers(request: Request) -> Mapping[str, str]:
     return _HEADERS
 
 
-def reply_from(body: bytes, request_id: str | None = None) -> Reply:
+def reply_from(body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
     """A whole answer.  Raises APIResponseValidationError when it isn't one, or has no usage."""
     raw = _object(body)
     message_id, model, content = raw.get("id"), raw.get("model"), raw.get("content")
     if not isinstance(message_id, str) or not isinstance(model, str):
-        raise APIResponseValidationError(f"the upstream's answer is no message: {body[:200]!r}")
+        raise APIResponseValidationError("the upstream's answer is not a message")
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise APIResponseValidationError("the upstream's content is not a list of blocks")
     details = raw.get("stop_details")
@@ -97,7 +97,7 @@ def reply_from(body: bytes, request_id: str | None = None) -> Reply:
         stop_sequence=_text(raw, "stop_sequence"),
         stop_details=details if isinstance(details, dict) else None,
         body=body,
-        upstream_request_id=request_id,
+        headers=headers or EMPTY,
     )
 
 
@@ -105,7 +105,7 @@ def counted_tokens(body: bytes) -> int:
     """The answer of `/v1/messages/count_tokens`.  Raises APIResponseValidationError."""
     tokens = _object(body).get("input_tokens")
     if type(tokens) is not int or tokens < 0:
-        raise APIResponseValidationError(f"the upstream's count is not one: {body[:200]!r}")
+        raise APIResponseValidationError("the upstream's token count can't be read")
     return tokens
 
 
@@ -128,12 +128,12 @@ def _object(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise APIResponseValidationError(f"the upstream's answer is not JSON: {error}") from error
     if not isinstance(raw, dict):
-        raise APIResponseValidationError(f"the upstream's answer is no object: {body[:200]!r}")
+        raise APIResponseValidationError("the upstream's answer is not a JSON object")
     return raw
 
 
 def _text(raw: Mapping[str, Any], name: str) -> str | None:
     value = raw.get(name)
     if value is not None and not isinstance(value, str):
-        raise APIResponseValidationError(f"the upstream's {name} is not a string: {value!r:.80}")
+        raise APIResponseValidationError(f"the upstream's {name} is not a string")
     return value

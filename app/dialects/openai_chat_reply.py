@@ -69,6 +69,16 @@ def refusal_text(stop_reason: str | None, details: Mapping[str, Any] | None) -> 
 def usage_json(receipt: Receipt) -> dict[str, Any]:
     """`usage` with the receipt's cost: a number written from its exact decimal text."""
     usage, cost = receipt.usage, receipt.cost
+    details = {
+        "input": usd_text(cost.input),
+        "cache_write_5m": usd_text(cost.cache_write_5m),
+        "cache_write_1h": usd_text(cost.cache_write_1h),
+        "cache_read": usd_text(cost.cache_read),
+        "output": usd_text(cost.output),
+        "server_tools": usd_text(cost.server_tools),
+    }
+    if receipt.total_nano_usd != cost.total:  # bounds of earlier attempts that stay charged
+        details["other"] = usd_text(receipt.total_nano_usd - cost.total)
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.output_tokens,
@@ -79,14 +89,7 @@ def usage_json(receipt: Receipt) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "cost": orjson.Fragment(usd_text(receipt.total_nano_usd)),
-        "cost_details": {
-            "input": usd_text(cost.input),
-            "cache_write_5m": usd_text(cost.cache_write_5m),
-            "cache_write_1h": usd_text(cost.cache_write_1h),
-            "cache_read": usd_text(cost.cache_read),
-            "output": usd_text(cost.output),
-            "server_tools": usd_text(cost.server_tools),
-        },
+        "cost_details": details,
     }
 
 

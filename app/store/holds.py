@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -13,7 +14,8 @@ from app.ports import Attempt, CallRecord, Charge, CostSource, Reservation
 from app.store.entries import Close, Closing, Entry, Extend, Granted, Open, State
 from app.store.rows import closing
 
-OutcomeOf = Callable[[BaseException], tuple[int, str]]
+OutcomeOf = Callable[[BaseException, str], tuple[int, str]]
+"""The status and code that a row shows of a call of that dialect which ended with an error."""
 
 NOT_BILLED = (APIStatusError, APIConnectionError, Refusal)
 _DISCONNECTED = (499, "client_disconnected")
@@ -162,8 +164,10 @@ class OpenHold:
         other_nano_usd = self._kept_nano_usd
         source: CostSource | None = None if self._charge is None else self._charge.cost_source
         if self._charge is None:
-            if not isinstance(error, NOT_BILLED):
+            if not isinstance(error, NOT_BILLED) and self._may_be_billed(error):
                 other_nano_usd += self.granted_nano_usd
+                if self.attempts:
+                    self.attempts[-1] = replace(self.attempts[-1], charged=True)
             elif not other_nano_usd:
                 state = "released"
         if other_nano_usd:
@@ -181,6 +185,13 @@ class OpenHold:
             latency_ms=round((time.monotonic() - self._started_s) * 1_000),
             ttft_ms=self.ttft_ms,
         )
+
+    def _may_be_billed(self, error: BaseException | None) -> bool:
+        """Whether a caller that left did so before anything that may cost: nothing is charged."""
+        if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+            return True
+        last = self.attempts[-1] if self.attempts else None
+        return last is not None and last.may_be_billed and not last.charged
 
     def _record(self, end: Closing) -> CallRecord:
         asked = self._reservation
@@ -205,4 +216,4 @@ class OpenHold:
             return (200, None) if self._charge is not None else _NEVER_SETTLED
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             return _DISCONNECTED
-        return self._desk.outcome_of(error)
+        return self._desk.outcome_of(error, self._reservation.dialect)

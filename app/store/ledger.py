@@ -134,7 +134,9 @@ class SqlLedger:
         self._renew_now.set()
 
     def _release(self, reservation: Reservation) -> Close:
-        status, code = self.outcome_of(LedgerUnavailable("the hold was not confirmed"))
+        status, code = self.outcome_of(
+            LedgerUnavailable("the hold was not confirmed"), reservation.dialect
+        )
         end = closing(
             "released",
             None,

@@ -10,6 +10,7 @@ from app.core.errors import BadRequest
 
 US_PER_S = 1_000_000
 US_PER_DAY = 86_400 * US_PER_S
+LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -43,7 +44,7 @@ def parse_us(text: str, *, param: str) -> int:
     """
     try:
         when = datetime.fromisoformat(text)
-        return microseconds(when.replace(tzinfo=when.tzinfo or UTC))
+        return microseconds(when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{param} is not a date or an ISO 8601 time: {text!r}", param=param) from (
             error
@@ -51,9 +52,12 @@ def parse_us(text: str, *, param: str) -> int:
 
 
 def after_us(text: str, *, param: str) -> int:
-    """The first instant that is not before the end of `text`: the next day for a date."""
+    """The first instant that is not before the end of `text`: the next day for a date.
+
+    The last day of all ends with the last instant there is.
+    """
     us = parse_us(text, param=param)
-    return us + US_PER_DAY if is_day(text) else us
+    return min(us + US_PER_DAY, microseconds(LAST)) if is_day(text) else us
 
 
 def day_text(us: int) -> str:

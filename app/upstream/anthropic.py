@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
+from app.core.errors import APIResponseValidationError
 from app.core.request import Reply
 from app.dialects.anthropic_wire import (
     count_tokens_body,
@@ -16,7 +17,7 @@ from app.dialects.anthropic_wire import (
 )
 from app.ports import Call, Hold
 from app.upstream.retries import Retries
-from app.upstream.transport import OpenStream, Transport
+from app.upstream.transport import OK, OpenStream, Transport
 
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
@@ -38,7 +39,13 @@ class AnthropicUpstream:
 
         async def attempt() -> Reply:
             response = await self._transport.post(MESSAGES, body, headers)
-            return reply_from(response.body, response.headers.get(REQUEST_ID))
+            try:
+                return reply_from(response.body, response.headers)
+            except APIResponseValidationError as error:
+                request_id = response.headers.get(REQUEST_ID)
+                raise APIResponseValidationError(
+                    error.message, status=OK, request_id=request_id
+                ) from error
 
         return await self._retries.run(attempt, _request_id_of_reply, hold)
 
@@ -109,7 +116,7 @@ def _headers(call: Call) -> Mapping[str, str]:
 
 
 def _request_id_of_reply(reply: Reply) -> str | None:
-    return reply.upstream_request_id
+    return reply.headers.get(REQUEST_ID)
 
 
 def _request_id_of_stream(stream: OpenStream) -> str | None:

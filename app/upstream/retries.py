@@ -150,9 +150,11 @@ class Retries:
             request_id = request_id_of(result)
             return result
         except BaseException as error:
-            status = error.status if isinstance(error, APIStatusError) else None
+            status = error.status if isinstance(error, APIStatusError | UncertainError) else None
             if isinstance(error, APIStatusError):
                 request_id = error.headers.get("request-id")
+            elif isinstance(error, UncertainError):
+                request_id = error.request_id
             error_name = type(error).__name__
             raise
         finally:

@@ -66,6 +66,11 @@ def test_the_answer_is_held_at_max_tokens() -> None:
     assert bounded(asked(max_tokens=1_000)).nano_usd == 15_096_000
 
 
+def test_no_answer_is_held_above_the_models_maximum() -> None:
+    found = bounded(asked(max_tokens=10**18))  # refused by the vendor, and never overflows
+    assert found.output_tokens == 128_000
+
+
 def test_tools_count_twice_their_json_and_a_thousand_on_top() -> None:
     tool = {"name": "f", "input_schema": {}}  # {"name":"f","input_schema":{}} is 30 bytes
     assert bounded(asked(tools=(tool,))).input_tokens == 32 + 2 * 30 + 1_000
@@ -142,6 +147,8 @@ def test_server_tools_hold_the_window_for_every_use() -> None:
 UNBOUNDED = [
     (asked(tools=(SEARCH,)), ("tools.web_search",)),
     (asked(tools=({**SEARCH, "max_uses": "3"},)), ("tools.web_search",)),
+    (asked(tools=({**SEARCH, "max_uses": 1_001},)), ("tools.web_search",)),
+    (asked(tools=({**SEARCH, "max_uses": 1_000},)), ()),
     (asked(container="c"), ("container",)),
     (asked(thread={"type": "continue", "previous_message_id": "msg_1"}), ("thread",)),
     (asked(fallbacks="default"), ("fallbacks",)),

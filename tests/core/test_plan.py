@@ -10,6 +10,7 @@ from app.core.caching import CacheRules
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.keys import Key
 from app.core.plan import Planned, Policy, make_ready
+from app.core.pricing import price
 from app.core.request import Request
 from app.core.routing import Rules
 from tests.core.catalogs import CATALOG
@@ -106,3 +107,15 @@ def test_a_named_model_is_left_as_it_is_in_the_native_lane() -> None:
 def test_a_model_without_a_price_that_day_is_not_found() -> None:
     with pytest.raises(ModelNotFound):
         make_ready(Request("auto", USER), KEY, POLICY, date(2025, 12, 31))
+
+
+CACHED = ({"role": "user", "content": "x" * 8_000},)  # 8,032 tokens, marked for five minutes
+
+
+@pytest.mark.parametrize("tools", [(), ({**SEARCH, "max_uses": 2},)])
+@pytest.mark.parametrize("messages", [USER, CACHED])
+def test_the_worst_usage_costs_the_whole_bound(tools: Any, messages: Any) -> None:
+    planned = ready(Request("sonnet", messages, tools=tools, max_tokens=100))
+    worst = price(planned.worst_usage, planned.prices).total
+    # what is held on top is for rounding alone
+    assert planned.bound.nano_usd - 2 <= worst <= planned.bound.nano_usd

@@ -123,12 +123,12 @@ def test_a_callers_own_count_goes_out_as_it_came() -> None:
 
 def test_a_reply_is_read_whole() -> None:
     body = orjson.dumps(REPLY)
-    reply = reply_from(body, "req_1")
+    reply = reply_from(body, {"request-id": "req_1"})
     assert (reply.message_id, reply.model, reply.stop_reason) == ("msg_1", HAIKU, "tool_use")
     assert reply.content == tuple(REPLY["content"])
     assert reply.stop_details == {"category": "x"}
     assert reply.usage == Usage(input_tokens=7, output_tokens=2)
-    assert (reply.body, reply.upstream_request_id) == (body, "req_1")
+    assert (reply.body, reply.headers["request-id"]) == (body, "req_1")
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,7 @@ def test_every_category_of_the_cost_is_a_text_in_usd() -> None:
         output=50_000,
         server_tools=10_000_000,
     )
-    answer = orjson.loads(reply_bytes(REPLY, replace(RECEIPT, cost=cost)))
-    assert answer["usage"]["cost_details"] == {
+    details = {
         "input": "0.000000001",
         "cache_write_5m": "0.00000002",
         "cache_write_1h": "0.0000003",
@@ -50,6 +49,12 @@ def test_every_category_of_the_cost_is_a_text_in_usd() -> None:
         "output": "0.00005",
         "server_tools": "0.01",
     }
+    receipt = replace(RECEIPT, cost=cost, total_nano_usd=10_054_321)
+    answer = orjson.loads(reply_bytes(REPLY, receipt))
+    assert answer["usage"]["cost_details"] == details
+    kept = replace(receipt, total_nano_usd=10_054_321 + 5_000)
+    answer = orjson.loads(reply_bytes(REPLY, kept))
+    assert answer["usage"]["cost_details"] == {**details, "other": "0.000005"}
 
 
 def test_prompt_tokens_are_uncached_written_and_read() -> None:

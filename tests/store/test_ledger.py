@@ -190,8 +190,22 @@ ENDS = [
     (APIConnectionError("no route"), "released", "0.00", None, 502),
     (APITimeoutError("silence"), "settled", "0.01", "estimated", 502),
     (KeyError("a bug"), "settled", "0.01", "estimated", 500),
-    (asyncio.CancelledError(), "settled", "0.01", "estimated", 499),
-    (GeneratorExit(), "settled", "0.01", "estimated", 499),
+]
+REFUSED = Attempt("anthropic", 429, "RateLimitError", 5)
+UNREACHED = Attempt("anthropic", None, "APIConnectionError", 5)
+CUT_OFF = Attempt("anthropic", None, "CancelledError", 5)
+BEGUN = Attempt("anthropic", 200, None, 5)
+KEPT = Attempt("anthropic", None, "APITimeoutError", 5, charged=True)
+LEFT = [
+    # attempts made before the caller left, bounds kept; state, cost, source
+    ((), 0, "released", "0.00", None),
+    ((REFUSED,), 0, "released", "0.00", None),
+    ((UNREACHED,), 0, "released", "0.00", None),
+    ((CUT_OFF,), 0, "settled", "0.01", "estimated"),
+    ((REFUSED, CUT_OFF), 0, "settled", "0.01", "estimated"),
+    ((BEGUN,), 0, "settled", "0.01", "estimated"),
+    ((KEPT,), 1, "settled", "0.01", "estimated"),
+    ((KEPT, CUT_OFF), 1, "settled", "0.02", "estimated"),
 ]
 
 
@@ -205,6 +219,27 @@ async def test_a_failure_is_charged_by_its_kind(
     row = await till.row(asked)
     assert (row["state"], row["cost_usd"]) == (state, cost)
     assert (row["cost_source"], row["status"]) == (source, status)
+    assert await till.sums(key) == (cost, "0.00", None)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+@pytest.mark.parametrize(("attempts", "kept", "state", "cost", "source"), LEFT)
+async def test_a_caller_that_leaves_pays_for_what_may_have_been_billed(
+    till: Till,
+    error: BaseException,
+    attempts: tuple[Attempt, ...],
+    *,
+    kept: int,
+    state: str,
+    cost: str,
+    source: str | None,
+) -> None:
+    key = await till.key()
+    asked = reservation(key, CENT)
+    await till.fail(asked, error, retries=kept, attempts=attempts)
+    row = await till.row(asked)
+    assert (row["state"], row["cost_usd"], row["cost_source"]) == (state, cost, source)
+    assert (row["status"], row["error_code"]) == (499, "client_disconnected")
     assert await till.sums(key) == (cost, "0.00", None)
 
 
@@ -322,7 +357,8 @@ async def test_a_cancelled_caller_is_settled_before_it_ends(till: Till) -> None:
     inside = asyncio.Event()
 
     async def caller() -> None:
-        async with till.ledger.hold(reservation(key, CENT)):
+        async with till.ledger.hold(reservation(key, CENT)) as hold:
+            hold.attempts.append(CUT_OFF)
             inside.set()
             await asyncio.sleep(60)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from app.core.keys import Key
 from app.core.pricing import Cost
 from app.core.routing import Reason, Route
 from app.core.usage import Usage
-from app.ports import Charge, Reservation
+from app.ports import Attempt, Charge, Reservation
 from app.store.audit import Audit
 from app.store.database import Database, open_database
 from app.store.keys import Keys
@@ -34,7 +35,7 @@ ANSWER = Usage(
 )
 
 
-def outcome_of(error: BaseException) -> tuple[int, str]:
+def outcome_of(error: BaseException, _dialect: str) -> tuple[int, str]:
     if isinstance(error, APIStatusError):
         return error.status, "upstream_error"
     if isinstance(error, Refusal):
@@ -103,12 +104,14 @@ class Till:
         *,
         noted: Charge | None = None,
         retries: int = 0,
+        attempts: Sequence[Attempt] = (),
     ) -> None:
         """A call that ends with `error`, after attempts that may have been billed."""
         with suppress(type(error)):
             async with self.ledger.hold(asked) as hold:
                 for _ in range(retries):
                     assert await hold.hold_another()
+                hold.attempts.extend(attempts)
                 if noted is not None:
                     hold.settle(noted)
                 raise error
