@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.api import admin, health
+from app.api import admin, health, openapi
 from app.api.errors import envelope, error_headers, row_of
 from app.api.hot import ClientApi
 from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
@@ -29,10 +29,11 @@ _log = logging.getLogger("tollkeeper.api")
 
 def build(shell: Shell, lifespan: Lifespan) -> ASGIApp:
     """The whole HTTP face of a gateway."""
-    app = FastAPI(title="Tollkeeper", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.shell = shell
     app.include_router(health.router)
     app.include_router(admin.router)
+    app.include_router(openapi.router)
     app.add_exception_handler(GatewayError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)

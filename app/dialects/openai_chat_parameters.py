@@ -19,16 +19,22 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]")
 class Parameter:
     """One parameter; a value in `neutral` asks for nothing and is always taken.
 
-    `mapped`: honoured. `dropped`: left out and reported. `refused`: answered with 400.
+    `mapped`: honoured; `adapted` where the vendor's equivalent differs, or refuses some values.
+    `dropped`: left out and reported. `refused`: answered with 400.
     """
 
     treatment: Treatment
     says: str
     neutral: tuple[object, ...] = (None,)
+    adapted: bool = False
 
 
 def _mapped(says: str) -> Parameter:
     return Parameter("mapped", says)
+
+
+def _adapted(says: str) -> Parameter:
+    return Parameter("mapped", says, adapted=True)
 
 
 def _dropped(says: str, neutral: tuple[object, ...] = ()) -> Parameter:
@@ -43,22 +49,22 @@ PARAMETERS: Mapping[str, Parameter] = {
     "model": _mapped("`auto`, a tier's name, or a configured model id or alias"),
     "messages": _mapped("leading system and developer messages become the system prompt"),
     "stream": _mapped("server-sent events, ended by `[DONE]`"),
-    "stream_options": _mapped("`include_usage` adds a usage chunk; the rest is ignored"),
+    "stream_options": _adapted("`include_usage` adds a usage chunk; the rest is ignored"),
     "max_completion_tokens": _mapped("the most output tokens, thinking included"),
     "max_tokens": _mapped("the older name; `max_completion_tokens` wins"),
-    "temperature": _mapped("capped at 1; dropped on models without sampling parameters"),
-    "top_p": _mapped("dropped beside `temperature`, and on models without sampling parameters"),
-    "stop": _mapped("stop sequences; whitespace alone can't be one and is dropped"),
-    "tools": _mapped("function tools; grammar tools and hosted tools are refused"),
-    "tool_choice": _mapped("a forced tool becomes a request in words where a model refuses it"),
+    "temperature": _adapted("capped at 1; dropped on models without sampling parameters"),
+    "top_p": _adapted("dropped beside `temperature`, and on models without sampling parameters"),
+    "stop": _adapted("stop sequences; whitespace alone can't be one and is dropped"),
+    "tools": _adapted("function tools; grammar tools and hosted tools are refused"),
+    "tool_choice": _adapted("a forced tool becomes a request in words where a model refuses it"),
     "parallel_tool_calls": _mapped("false allows one tool call in an answer"),
-    "functions": _mapped("the older form of `tools`; calls are answered as `tool_calls`"),
-    "function_call": _mapped("the older form of `tool_choice`"),
-    "response_format": _mapped("`json_schema` is enforced, `json_object` asked for in words"),
-    "reasoning_effort": _mapped("the model's effort, or its thinking switched off"),
-    "service_tier": _mapped("`auto`, `default` and `fast`; other tiers are refused"),
-    "user": _mapped("kept as the end user; sent upstream as a hash"),
-    "safety_identifier": _mapped("stands in for `user` where that is absent"),
+    "functions": _adapted("the older form of `tools`; calls are answered as `tool_calls`"),
+    "function_call": _adapted("the older form of `tool_choice`"),
+    "response_format": _adapted("`json_schema` is enforced, `json_object` asked for in words"),
+    "reasoning_effort": _adapted("the model's effort, or its thinking switched off"),
+    "service_tier": _adapted("`auto`, `default` and `fast`; other tiers are refused"),
+    "user": _adapted("kept as the end user; sent upstream as a hash"),
+    "safety_identifier": _adapted("stands in for `user` where that is absent"),
     "metadata": _mapped("its string values become tags of the call's record"),
     "prompt_cache_options": _mapped("`mode: explicit` turns added cache breakpoints off"),
     "prompt_cache_key": _dropped("caches are found by their content alone"),

@@ -13,6 +13,10 @@ def _mapped(says: str) -> Parameter:
     return Parameter("mapped", says)
 
 
+def _adapted(says: str) -> Parameter:
+    return Parameter("mapped", says, adapted=True)
+
+
 def _dropped(says: str, neutral: tuple[object, ...] = ()) -> Parameter:
     return Parameter("dropped", says, (None, *neutral))
 
@@ -26,21 +30,21 @@ RESPONSES_PARAMETERS: Mapping[str, Parameter] = {
     "input": _mapped("a text, or messages, function calls and their outputs, and reasoning"),
     "instructions": _mapped("the beginning of the system prompt"),
     "stream": _mapped("server-sent events, ended by `response.completed` or its like"),
-    "stream_options": _mapped("nothing in it changes the answer"),
+    "stream_options": _adapted("nothing in it changes the answer"),
     "max_output_tokens": _mapped("the most output tokens, thinking included"),
-    "temperature": _mapped("capped at 1; dropped on models without sampling parameters"),
-    "top_p": _mapped("dropped beside `temperature`, and on models without sampling parameters"),
-    "tools": _mapped(
+    "temperature": _adapted("capped at 1; dropped on models without sampling parameters"),
+    "top_p": _adapted("dropped beside `temperature`, and on models without sampling parameters"),
+    "tools": _adapted(
         "functions, in namespaces too; any other tool is left out and reported by its type"
     ),
-    "tool_choice": _mapped("a forced tool becomes a request in words where a model refuses it"),
+    "tool_choice": _adapted("a forced tool becomes a request in words where a model refuses it"),
     "parallel_tool_calls": _mapped("false allows one tool call in an answer"),
-    "text": _mapped("`json_schema` is enforced, `json_object` asked for; the rest is dropped"),
-    "reasoning": _mapped("`effort` alone; summaries are not written"),
-    "include": _mapped("`reasoning.encrypted_content` carries thinking from turn to turn"),
-    "service_tier": _mapped("`auto`, `default` and `fast`; other tiers are refused"),
-    "user": _mapped("kept as the end user; sent upstream as a hash"),
-    "safety_identifier": _mapped("stands in for `user` where that is absent"),
+    "text": _adapted("`json_schema` is enforced, `json_object` asked for; the rest is dropped"),
+    "reasoning": _adapted("`effort` alone; summaries are not written"),
+    "include": _adapted("`reasoning.encrypted_content` carries thinking from turn to turn"),
+    "service_tier": _adapted("`auto`, `default` and `fast`; other tiers are refused"),
+    "user": _adapted("kept as the end user; sent upstream as a hash"),
+    "safety_identifier": _adapted("stands in for `user` where that is absent"),
     "metadata": _mapped("its string values become tags of the call's record"),
     "prompt_cache_options": _mapped("`mode: explicit` turns added cache breakpoints off"),
     "prompt_cache_key": _dropped("caches are found by their content alone"),

@@ -14,6 +14,7 @@ DOCUMENTS = (
     "docs/api.md",
     "docs/budgets.md",
     "docs/caching.md",
+    "docs/compatibility.md",
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/operations.md",

@@ -1,0 +1,396 @@
+"""The shape of every refusal, by the place that can refuse: in the caller's dialect, with an id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.api.openapi import document
+from tests.running import MASTER_KEY, Gateway, Simulated, gateway
+
+QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "haiku", "max_tokens": 100, "messages": QUESTION},
+    "/v1/responses": {"model": "haiku", "max_output_tokens": 100, "input": "Why?"},
+    "/v1/messages": {"model": "haiku", "max_tokens": 100, "messages": QUESTION},
+    "/v1/messages/count_tokens": {"model": "haiku", "messages": QUESTION},
+}
+CALLS = pytest.mark.parametrize("path", BODIES)
+BILLED = pytest.mark.parametrize("path", [path for path in BODIES if "count" not in path])
+SMALL = "server: {max_body_bytes: 2000}\nretries: {max_attempts: 1}\n"
+
+
+@pytest.fixture(scope="module")
+def served(upstream: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("small"), upstream.url, config=SMALL) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secret(served: Gateway) -> str:
+    return served.key()
+
+
+def assert_shape(answer: httpx2.Response, path: str, status: int, code: str, kind: str) -> None:
+    """`code` where the shape is OpenAI's, `kind` where it is Anthropic's."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"].startswith("req_")
+    body = answer.json()
+    if path.startswith("/v1/messages"):
+        assert body["type"] == "error"
+        assert body["error"]["type"] == kind
+        assert body["error"]["message"]
+        assert body["request_id"]
+        assert answer.headers["request-id"]
+    else:
+        assert body.keys() == {"error"}
+        assert {"message", "type", "param", "code"} <= body["error"].keys()
+        assert body["error"]["code"] == code
+        assert body["error"]["message"]
+
+
+def sent(served: Gateway, method: str, path: str, key: str | None, **more: Any) -> httpx2.Response:
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    return served.http.request(method, f"{served.url}{path}", headers=headers, **more)
+
+
+# --- the door: no key, a wrong key, the other kind of key
+
+
+CLOSED = [
+    (method, path.replace("{", "").replace("}", ""))
+    for path, methods in document()["paths"].items()
+    for method, operation in methods.items()
+    if operation["security"]
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+def test_no_route_opens_without_its_own_key(
+    served: Gateway, secret: str, method: str, path: str
+) -> None:
+    others = MASTER_KEY if path.startswith("/v1/") else secret
+    told = (b"", b"Bearer", b"Basic YTpi", b"Bearer tk-nobody", b"Bearer tk-\xe9")
+    for authorization in (*told, b"Bearer " + others.encode()):
+        headers = {b"authorization": authorization}
+        answer = served.http.request(method, f"{served.url}{path}", headers=headers, content=b"{}")
+        assert_shape(answer, path, 401, "invalid_api_key", "authentication_error")
+        assert answer.headers["x-should-retry"] == "false"
+
+
+def test_a_revoked_key_is_a_401(served: Gateway) -> None:
+    made = served.admin("POST", "keys", {"name": "short-lived"})
+    served.admin("DELETE", f"keys/{made['id']}")
+    for path, body in BODIES.items():
+        answer = served.post(path, made["key"], body)
+        assert_shape(answer, path, 401, "invalid_api_key", "authentication_error")
+
+
+# --- the map: no such route, no such method
+
+
+LOST = [
+    ("GET", "/v1/chat/completions"),
+    ("PUT", "/v1/messages"),
+    ("DELETE", "/v1/models"),
+    ("OPTIONS", "/v1/responses"),
+    ("TRACE", "/v1/key"),
+    ("POST", "/v1/embeddings"),
+    ("GET", "/v1/"),
+    ("GET", "/v1"),
+    ("GET", "/nothing"),
+    ("POST", "/health/live"),
+    ("PUT", "/admin/keys"),
+    ("TRACE", "/admin/keys"),
+    ("OPTIONS", "/admin/keys"),
+    ("GET", "/admin/keys/"),
+    ("GET", "/admin/nothing"),
+    ("GET", "//admin/keys"),
+    ("POST", "/openapi.json"),
+    ("GET", "/%00"),
+    ("GET", "/%ff%fe"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), LOST)
+def test_there_is_nothing_else(served: Gateway, method: str, path: str) -> None:
+    answer = sent(served, method, path, MASTER_KEY)
+    assert_shape(answer, "elsewhere", 404, "not_supported", "")
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/admin/keys", "/nothing", "/v1/nothing"])
+def test_head_is_answered_without_a_body(served: Gateway, path: str) -> None:
+    answer = sent(served, "HEAD", path, MASTER_KEY)
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+# --- the body: not JSON, not an object, too deep, too large
+
+
+ODD_BODIES = [
+    b"",
+    b"\0",
+    b"\xff\xfe",
+    b"[]",
+    b"null",
+    b"1",
+    b'{"model": "\\ud800"}',
+    b"[" * 1_500,
+    b'{"model": {}}',
+    b'{"model": "haiku"}',
+]
+
+
+@CALLS
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_a_body_that_says_nothing_is_a_400(
+    served: Gateway, secret: str, path: str, body: bytes
+) -> None:
+    answer = sent(served, "POST", path, secret, content=body)
+    assert_shape(answer, path, 400, "invalid_request", "invalid_request_error")
+
+
+@CALLS
+def test_a_body_that_is_too_large_is_a_413(served: Gateway, secret: str, path: str) -> None:
+    for content in (b"x" * 2_001, iter([b"x" * 1_001, b"x" * 1_000])):
+        answer = sent(served, "POST", path, secret, content=content)
+        assert_shape(answer, path, 413, "request_too_large", "request_too_large")
+
+
+def test_an_admins_body_that_is_too_large_is_a_413(served: Gateway) -> None:
+    answer = sent(served, "POST", "/admin/keys", MASTER_KEY, content=b" " * (2**20 + 1))
+    assert_shape(answer, "/admin/keys", 413, "request_too_large", "")
+
+
+@CALLS
+@pytest.mark.parametrize("kind", ["text/plain", "", "application/xml", "\xff/\xfe"])
+def test_the_content_type_is_not_looked_at(
+    served: Gateway, secret: str, path: str, kind: str
+) -> None:
+    headers = {
+        b"authorization": b"Bearer " + secret.encode(),
+        b"content-type": kind.encode("latin-1"),
+        b"x-tollkeeper-tags": b"\xff,\xe9,,",
+        b"x-tollkeeper-cache": b"\xff",
+    }
+    content = json.dumps(BODIES[path])
+    answer = served.http.post(f"{served.url}{path}", content=content, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+# --- the dialect: a parameter that must not be ignored
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [("/v1/chat/completions", "n", 2), ("/v1/responses", "background", True)],
+)
+def test_what_cannot_be_honoured_is_named(
+    served: Gateway, secret: str, path: str, field: str, value: object
+) -> None:
+    answer = served.post(path, secret, {**BODIES[path], field: value})
+    assert_shape(answer, path, 400, "unsupported_parameter", "")
+    assert answer.json()["error"]["param"] == field
+
+
+# --- the catalog: no such model, not for this key
+
+
+@CALLS
+def test_an_unknown_model_is_a_404(served: Gateway, secret: str, path: str) -> None:
+    for model in ("gpt-4o", "hai\0ku", "x" * 200):
+        answer = served.post(path, secret, {**BODIES[path], "model": model})
+        assert_shape(answer, path, 404, "model_not_found", "not_found_error")
+
+
+@CALLS
+def test_a_forbidden_model_is_a_403(served: Gateway, path: str) -> None:
+    answer = served.post(path, served.key(models=["sonnet"]), BODIES[path])
+    assert_shape(answer, path, 403, "model_not_allowed", "permission_error")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "%00", "%ff", "a/b"])
+def test_a_model_that_is_not_listed_is_a_404(served: Gateway, secret: str, model: str) -> None:
+    answer = sent(served, "GET", f"/v1/models/{model}", secret)
+    assert_shape(answer, "/v1/models", 404, "model_not_found", "")
+
+
+# --- the ledger: a budget that is too small, a call that was made already
+
+
+@BILLED
+def test_a_budget_that_is_too_small_is_a_402(
+    served: Gateway, upstream: Simulated, path: str
+) -> None:
+    answer = served.post(path, served.key(max_budget_usd="0.000001"), BODIES[path])
+    assert_shape(answer, path, 402, "budget_exceeded", "billing_error")
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.json()["error"]["budget"]["limit_usd"] == "0.000001"
+    assert upstream.log() == []
+
+
+@BILLED
+def test_a_call_that_was_billed_is_not_made_again(
+    served: Gateway, upstream: Simulated, secret: str, path: str
+) -> None:
+    headers = {
+        b"authorization": b"Bearer " + secret.encode(),
+        b"idempotency-key": b"once for \xe9 " + path.encode(),
+    }
+    url = f"{served.url}{path}"
+    first = served.http.post(url, json=BODIES[path], headers=headers)
+    assert first.status_code == 200, first.text
+    again = served.http.post(url, json=BODIES[path], headers=headers)
+    assert_shape(again, path, 409, "duplicate_request", "conflict_error")
+    assert len(upstream.messages()) == 1
+
+
+# --- the upstream: it refuses, breaks off, is overloaded
+
+
+REFUSED = [
+    # it says; on OpenAI's routes: status, code; on Anthropic's: status, type
+    (400, 400, "invalid_request", 400, "invalid_request_error"),
+    (401, 502, "upstream_auth_error", 502, "api_error"),
+    (403, 502, "upstream_auth_error", 502, "api_error"),
+    (404, 404, "model_not_found", 404, "not_found_error"),
+    (413, 413, "request_too_large", 413, "request_too_large"),
+    (429, 429, "upstream_rate_limited", 429, "rate_limit_error"),
+    (500, 502, "upstream_error", 500, "api_error"),
+    (503, 502, "upstream_error", 503, "api_error"),
+    (504, 504, "upstream_timeout", 504, "timeout_error"),
+    (529, 503, "upstream_overloaded", 529, "overloaded_error"),
+]
+
+
+@BILLED
+@pytest.mark.parametrize(("said", "status", "code", "native_status", "kind"), REFUSED)
+def test_the_upstreams_refusal_is_told(  # noqa: PLR0917 - a table
+    served: Gateway,
+    upstream: Simulated,
+    secret: str,
+    path: str,
+    said: int,
+    status: int,
+    code: str,
+    native_status: int,
+    kind: str,
+) -> None:
+    upstream.faults({"kind": "status", "status": said}, repeat=True)
+    answer = served.post(path, secret, BODIES[path])
+    native = path.startswith("/v1/messages")
+    assert_shape(answer, path, native_status if native else status, code, kind)
+
+
+@BILLED
+@pytest.mark.parametrize("fault", ["reset", "garbage", "truncated_body", "drop_after_generation"])
+def test_an_upstream_that_breaks_off_is_a_502(
+    served: Gateway, upstream: Simulated, secret: str, path: str, fault: str
+) -> None:
+    upstream.faults({"kind": fault}, repeat=True)
+    answer = served.post(path, secret, BODIES[path])
+    assert_shape(answer, path, 502, "upstream_error", "api_error")
+
+
+@BILLED
+@pytest.mark.parametrize("fault", ["sse_error", "reset_mid_stream"])
+def test_a_stream_that_breaks_ends_with_the_dialects_error_event(
+    served: Gateway, upstream: Simulated, secret: str, path: str, fault: str
+) -> None:
+    upstream.faults({"kind": fault, "after_deltas": 2})
+    answer = served.post(path, secret, {**BODIES[path], "stream": True})
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"].startswith("req_")
+    data = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    last = json.loads(data[-1])
+    if path == "/v1/chat/completions":
+        assert last.keys() == {"error"}
+        assert last["error"]["code"]
+    elif path == "/v1/responses":
+        assert (last["type"], last["response"]["status"]) == ("response.failed", "failed")
+        assert last["response"]["error"]["code"]
+    else:
+        assert last["type"] == "error"
+        assert last["error"]["type"]
+
+
+# --- the admin API: fields, queries, ids
+
+
+DEEP = "[" * 900 + "]" * 900
+ODD_FIELDS = [
+    ('{"name": ""}', "name"),
+    (f'{{"name": {DEEP}}}', "name"),
+    (f'{{"name": "x", "models": [{DEEP}]}}', "models"),
+    ('{"name": "x", "models": ["gpt-4o"]}', "models"),
+    ('{"name": "x", "model_budgets": {"\\u0000": "1.00"}}', "model_budgets"),
+    ('{"name": "x", "team": "\\u0000"}', "team"),
+    ('{"name": "x", "rpm": 1e30}', "rpm"),
+    ('{"name": "x", "budget_window": []}', "budget_window"),
+    ('{"name": "x", "max_budget_usd": 1.5}', "max_budget_usd"),
+    ('{"name": "x", "max_budget_usd": "\u0661"}', "max_budget_usd"),
+    ('{"name": "x", "expires_at": "9999-12-31T23:59:59-14:00"}', "expires_at"),
+    ('{"name": "x", "expires_at": "0001-01-01T00:00:00+14:00"}', "expires_at"),
+    ('{"name": "x", "unknown": 1}', "unknown"),
+]
+
+
+@pytest.mark.parametrize(("body", "param"), ODD_FIELDS)
+def test_an_odd_field_is_a_400_that_names_it(served: Gateway, body: str, param: str) -> None:
+    answer = sent(served, "POST", "/admin/keys", MASTER_KEY, content=body.encode())
+    assert_shape(answer, "/admin/keys", 400, "invalid_request", "")
+    assert answer.json()["error"]["param"] == param
+
+
+ODD_QUERIES = [
+    "keys?limit=0",
+    "keys?limit=" + "9" * 5_000,
+    "keys?limit=%00",
+    "keys?cursor=1",
+    "keys?cursor=" + "9" * 18 + "-%00",
+    "keys/%00",
+    "audit?cursor=-1",
+    "requests?model=%00",
+    "requests?status=abc",
+    "requests?from=today",
+    "requests?from=0001-01-01T00:00:00%2B14:00",
+    "spend?group_by=nothing",
+    "spend?to=9999-12-31T23:59:59-14:00",
+]
+
+
+@pytest.mark.parametrize("query", ODD_QUERIES)
+def test_an_odd_query_is_a_400(served: Gateway, query: str) -> None:
+    answer = sent(served, "GET", f"/admin/{query}", MASTER_KEY)
+    assert_shape(answer, "/admin", 400, "invalid_request", "")
+
+
+@pytest.mark.parametrize("group_by", ["key", "tag"])
+def test_the_last_day_of_all_is_a_day_like_any_other(served: Gateway, group_by: str) -> None:
+    query = f"spend?group_by={group_by}&from=9999-12-31&to=9999-12-31"
+    assert served.admin("GET", query) == {"data": [], "total_cost_usd": "0.00"}
+    assert served.admin("GET", "requests?from=9999-12-31&to=9999-12-31")["data"] == []
+
+
+UNKNOWN = [
+    ("GET", "keys/key_nobody"),
+    ("GET", "keys/%ff"),
+    ("PATCH", "keys/key_nobody"),
+    ("DELETE", "keys/key_nobody"),
+    ("POST", "keys/key_nobody/rotate"),
+    ("GET", "teams/team_nobody"),
+    ("PATCH", "teams/team_nobody"),
+    ("GET", "requests/req_nobody"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), UNKNOWN)
+def test_an_unknown_id_is_a_404(served: Gateway, method: str, path: str) -> None:
+    answer = sent(served, method, f"/admin/{path}", MASTER_KEY, content=b"{}")
+    assert_shape(answer, "/admin", 404, "not_found", "")
