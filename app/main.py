@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -22,7 +23,7 @@ from app.api.errors import outcome_of
 from app.api.shell import Shell
 from app.config.catalog import build_catalog, cache_rules, routing_rules
 from app.config.prices import bundled_books
-from app.config.problems import ConfigError
+from app.config.problems import ConfigError, Problem
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings, settings_file
 from app.core.plan import Policy
@@ -39,6 +40,7 @@ from app.upstream.options import RetryOptions, UpstreamOptions
 
 DEFAULT_DATABASE_URL = "sqlite:///data/tollkeeper.db"
 CONFIG_POLL_S = 1.0
+CONFIG_SETTLES_S = 0.2
 GC_THRESHOLD = 10_000
 SIMULATED_KEY = "simulated"
 SPOKEN = ("anthropic",)
@@ -46,6 +48,7 @@ BOOT_VARIABLES = ("TOLLKEEPER_CONFIG", "TOLLKEEPER_DATABASE_URL", "TOLLKEEPER_MA
 SIMULATOR_VARIABLE = "TOLLKEEPER_SIMULATED_UPSTREAM"
 
 _log = logging.getLogger("tollkeeper")
+Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +215,10 @@ def simulated(settings: Settings, url: str) -> Settings:
 def reload(shell: Shell, boot: Boot, recorder: Metrics) -> None:
     """Take prices, routing and limits from the file as it is now; a bad one changes nothing."""
     try:
-        settings = boot.settings()
+        _refuse_empty(boot.config_file)
+        settings = with_open_upstreams(boot.settings(), shell.gateway.upstreams)
         policy = policy_of(settings)
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:
         shell.config_refusal = str(error)
         recorder.config_refused(refused=True)
         _log.error("config refused, the old one stays in force", extra={"problem": str(error)})
@@ -229,6 +233,21 @@ def reload(shell: Shell, boot: Boot, recorder: Metrics) -> None:
     _log.info("config reloaded")
 
 
+def _refuse_empty(file: Path | None) -> None:
+    """At a start an empty file means the defaults; under a running gateway it is an accident."""
+    if file is not None and not file.read_bytes().strip():
+        raise ConfigError(str(file), [Problem("", "an empty file", "settings")])
+
+
+def with_open_upstreams(settings: Settings, opened: Mapping[str, Upstream]) -> Settings:
+    """The settings with every upstream off that was not opened at the start."""
+    kept = {
+        name: written if name in opened else written.model_copy(update={"api_key": None})
+        for name, written in settings.upstreams.items()
+    }
+    return settings.model_copy(update={"upstreams": kept})
+
+
 async def _follow_config(shell: Shell, boot: Boot, recorder: Metrics) -> None:
     """Reload on SIGHUP and whenever the file changes."""
     asked = asyncio.Event()
@@ -238,14 +257,23 @@ async def _follow_config(shell: Shell, boot: Boot, recorder: Metrics) -> None:
     while True:
         with suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), CONFIG_POLL_S)
-        now = _stamp(boot.config_file)
+        now = await _settled_stamp(boot.config_file, seen)
         if asked.is_set() or now != seen:
             asked.clear()
             seen = now
             reload(shell, boot, recorder)
 
 
-def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+async def _settled_stamp(file: Path | None, seen: Stamp) -> Stamp:
+    """The file's stamp; one that is just being written is waited for."""
+    now = _stamp(file)
+    while now != seen:
+        await asyncio.sleep(CONFIG_SETTLES_S)
+        seen, now = now, _stamp(file)
+    return now
+
+
+def _stamp(file: Path | None) -> Stamp:
     if file is None:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 Part: TypeAlias = tuple[bytes, list[dict[str, Any]]]
 """Bytes of a stream as the upstream sent them, and the events that they completed."""
 
+COUNT_TIMEOUT_S = 5.0  # a refusal must not wait for long
 ERROR_STATUS = {"overloaded_error": 529, "rate_limit_error": 429, "timeout_error": 504}
 
 
@@ -184,8 +186,9 @@ async def _recount(
     planned: Planned, incoming: Incoming, gateway: Gateway, refusal: BudgetExceeded
 ) -> Planned:
     try:
-        counted = await _upstream(planned, gateway).count_tokens(_call(planned, incoming))
-    except UpstreamError:
+        async with asyncio.timeout(COUNT_TIMEOUT_S):
+            counted = await _upstream(planned, gateway).count_tokens(_call(planned, incoming))
+    except (UpstreamError, TimeoutError):
         raise _with_tokens_that_fit(refusal, planned) from refusal
     return planned.recounted(counted)
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.api import admin, health, openapi
 from app.api.errors import envelope, error_headers, row_of
+from app.api.headers import REQUEST_ID
 from app.api.hot import ClientApi
 from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
 
@@ -49,8 +50,9 @@ async def _refuse(request: Request, error: Exception) -> Response:
     return _answer(meant)
 
 
-async def _bug(_request: Request, error: Exception) -> Response:
-    _log.error("unforeseen error", exc_info=error)
+async def _bug(request: Request, error: Exception) -> Response:
+    request_id = request.scope.get(REQUEST_ID)
+    _log.error("unforeseen error", exc_info=error, extra={"request_id": request_id})
     return _answer(error)
 
 

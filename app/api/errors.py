@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
 THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 NATIVE = "anthropic_messages"
 RETRY_AFTER = "retry-after"
+RETRY_AFTER_MS = "retry-after-ms"
 PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
 
 
@@ -118,12 +120,18 @@ def error_headers(error: BaseException) -> list[Header]:
     if isinstance(error, errors.RateLimitExceeded):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if isinstance(error, errors.APIStatusError):
-        wait = error.headers.get(RETRY_AFTER)
+        wait = error.headers.get(RETRY_AFTER) or _whole_seconds(error.headers.get(RETRY_AFTER_MS))
         if wait is None and isinstance(error, errors.RateLimitError):
             wait = "1"
         if wait is not None:
             headers.append((b"retry-after", wait.encode("latin-1", "replace")))
     return headers
+
+
+def _whole_seconds(milliseconds: str | None) -> str | None:
+    if milliseconds is None or not milliseconds.isdecimal():
+        return None
+    return str(-(-int(milliseconds) // 1000))
 
 
 def _kept_status(error: BaseException, row: Row) -> Row:
@@ -156,6 +164,9 @@ async def guarded(endpoint: Endpoint, exchange: Exchange) -> None:
     """Run a route; whatever it raises becomes an answer, or the last event of its stream."""
     try:
         await endpoint(exchange)
+    except asyncio.CancelledError:
+        await _answer(errors.LedgerUnavailable("the gateway shut down before the end"), exchange)
+        raise
     except errors.GatewayError as error:
         if isinstance(error, errors.Refusal):
             exchange.shell.recorder.refused(row_of(error).code, exchange.key_id)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from app.api.exchange import Header
     from app.core.receipt import Opening, Receipt
 
+REQUEST_ID = "tollkeeper.request_id"
+"""Where a request that FastAPI serves has its id, in the scope."""
 MOST_TAGS = 16
 MOST_TAG_CHARS = 128
 

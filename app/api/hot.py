@@ -10,7 +10,7 @@ from app.api.auth import known_caller
 from app.api.chat import chat_completions
 from app.api.errors import Endpoint, guarded
 from app.api.exchange import Dialect, Exchange
-from app.api.headers import new_request_id
+from app.api.headers import REQUEST_ID, new_request_id
 from app.api.messages import messages, messages_count_tokens
 from app.api.models import PREFIX, models
 from app.api.responses import responses
@@ -54,15 +54,16 @@ class ClientApi:
             await self._rest(scope, receive, send)
             return
         if not scope["path"].startswith("/v1/"):
-            await self._rest(scope, receive, self._identified(send))
+            scope[REQUEST_ID] = request_id = new_request_id()
+            await self._rest(scope, receive, self._identified(send, request_id))
             return
         endpoint, dialect = find_route(scope["method"], scope["path"])
         request_id = new_request_id()
         await guarded(endpoint, Exchange(scope, receive, send, self._shell, dialect, request_id))
 
-    def _identified(self, send: Send) -> Send:
+    def _identified(self, send: Send, request_id: str) -> Send:
         """`send` with the headers that every answer carries."""
-        own = [(b"x-request-id", new_request_id().encode()), *self._shell.every]
+        own = [(b"x-request-id", request_id.encode()), *self._shell.every]
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from app.pipeline import Part
 
 
+STALLED_S = 60.0  # a caller that reads nothing for so long is gone
+
+
 class Writer(Protocol):
     """Puts one stream into a dialect's own bytes."""
 
@@ -91,5 +94,16 @@ async def _relay(
             body = writer.finish(part)
         else:
             continue
-        if body and not caller.gone:
+        if body and not caller.gone and not await _taken(exchange, body):
+            caller.gone = True
+            return
+
+
+async def _taken(exchange: Exchange, body: bytes) -> bool:
+    """Send a part; False when the caller has not read for so long that it must be gone."""
+    try:
+        async with asyncio.timeout(STALLED_S):
             await exchange.part(body)
+    except TimeoutError:
+        return False
+    return True

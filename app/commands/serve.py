@@ -192,8 +192,8 @@ def _server_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
         app,  # type: ignore[arg-type]  # an ASGI application or the name of its factory
         factory=isinstance(app, str),
         workers=workers,
-        loop="auto",  # uvloop and httptools wherever they are installed
-        http="auto",
+        loop="auto",  # uvloop wherever it is installed
+        http="app.api.protocol:LimitedProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -114,8 +114,11 @@ def _marks(blocks: object) -> Iterator[object]:
     if not isinstance(blocks, (list, tuple)):
         return
     for block in blocks:
-        if block.get("type") == "tool_result":
+        kind = block.get("type")
+        if kind == "tool_result":
             yield from _marks(block.get("content"))
+        elif kind == "document":
+            yield from _marks((block.get("source") or {}).get("content"))
         if block.get(_MARK) is not None:
             yield block[_MARK]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LIST_ENTRY = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
 _MARK = "cache_control"
+FRAME_BYTES = 8  # what frames a tool's call or result, counted like its JSON
 
 
 @dataclass(slots=True)
@@ -131,8 +132,10 @@ def _blocks(blocks: Iterable[Block], tally: _Tally) -> None:
         if kind == "text":
             _text(block["text"], tally)
         elif kind == "tool_result":
+            tally.json_bytes += FRAME_BYTES
             _content(block.get("content"), tally)
         elif kind == "tool_use":
+            tally.json_bytes += FRAME_BYTES
             tally.json_bytes += json_bytes(block.get("input", {})) + len(block.get("name", ""))
         elif kind == "thinking":
             _text(block.get("thinking") or "", tally)

@@ -132,7 +132,9 @@ def make_ready(
         most = min(policy.default_max_tokens, limits.max_output_tokens)
         request = replace(request, max_tokens=most, original=None)
     if adapted or chosen.tier != "-":
-        request = adapt(request, model)
+        taken = adapt(request, model)
+        if taken is not request:  # it may have grown: a forced tool becomes a sentence
+            request, size = taken, measure(taken)
     marked, cache = plan(request, size, model, policy.cache)
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl)
     if most_cost.unbounded and (key.limited or policy.globally_limited):

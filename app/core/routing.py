@@ -97,8 +97,13 @@ def usable_tiers(catalog: Catalog, allowed: tuple[str, ...] | None) -> tuple[str
 
 
 def may_use(model_id: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> bool:
-    """Whether a key's list allows the model, after aliases and tier names are resolved."""
+    """Whether a key's list allows the model, after aliases and tier names are resolved.
+
+    `auto` in the list stands for every tier's model.
+    """
     if allowed is None:
+        return True
+    if AUTO in allowed and model_id in catalog.tiers.values():
         return True
     return any((found := catalog.find(name)) and found.id == model_id for name in allowed)
 

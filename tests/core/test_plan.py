@@ -119,3 +119,15 @@ def test_the_worst_usage_costs_the_whole_bound(tools: Any, messages: Any) -> Non
     worst = price(planned.worst_usage, planned.prices).total
     # what is held on top is for rounding alone
     assert planned.bound.nano_usd - 2 <= worst <= planned.bound.nano_usd
+
+
+def test_what_adapting_adds_is_held_too() -> None:
+    policy = replace(POLICY, catalog=replace(CATALOG, tiers={"strong": "modern-model"}))
+    tool = {"name": "f" * 60, "input_schema": {}}
+    choice = {"tool_choice": {"type": "tool", "name": "f" * 60}}
+    plain = ready(Request("strong", USER, tools=(tool,), max_tokens=1), policy=policy)
+    forced = ready(
+        Request("strong", USER, tools=(tool,), max_tokens=1, options=choice), policy=policy
+    )
+    # "Call the tool `<60>` to answer." is 87 bytes
+    assert forced.bound.input_tokens == plain.bound.input_tokens + 87

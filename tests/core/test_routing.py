@@ -76,6 +76,13 @@ def test_auto_stays_within_the_models_that_the_key_may_use() -> None:
     )
 
 
+def test_auto_in_a_keys_list_means_every_tier() -> None:
+    assert routed(asks(LONG), allowed=("auto",))[1] == "sonnet-model"
+    assert routed(asks(model="haiku-model"), allowed=("auto",))[1] == "haiku-model"
+    with pytest.raises(ModelNotAllowed):
+        routed(asks(model="modern-model"), allowed=("auto",))
+
+
 def test_a_key_without_any_tier_may_not_use_auto() -> None:
     with pytest.raises(ModelNotAllowed):
         routed(asks(), allowed=("modern-model",))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+from tests.running import Gateway, Simulated
+
+HELLO = {"model": "haiku", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def connected(served: Gateway) -> socket.socket:
+    address = urlsplit(served.url)
+    return socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=20)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def test_what_is_no_http_gets_an_error_that_can_be_read(served: Gateway) -> None:
+    with connected(served) as connection:
+        connection.sendall(b"BREW /pot HTCPCP/1.0\r\n\r\n")
+        head, body = read_all(connection).split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: req_" in head
+    assert json.loads(body)["error"]["code"] == "invalid_request"
+
+
+def test_a_head_without_end_is_cut_off(served: Gateway) -> None:
+    with connected(served) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-long: ")
+        answer = b""
+        try:
+            for _ in range(64):
+                connection.sendall(b"a" * 16_384)
+                time.sleep(0.005)
+            answer = read_all(connection)
+        except OSError:
+            pass  # cut off while still sending
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_large_body_after_a_small_head_is_welcome(served: Gateway, upstream: Simulated) -> None:
+    text = "word " * 60_000
+    body = {**HELLO, "messages": [{"role": "user", "content": text}]}
+    assert served.chat(served.key(), body).status_code == 200
+    assert len(upstream.messages()) == 1
+
+
+def test_one_connection_carries_many_calls(served: Gateway) -> None:
+    secret = served.key()
+    sent = json.dumps(HELLO).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {secret}\r\ncontent-length: {len(sent)}\r\n\r\n"
+    )
+    with connected(served) as connection:
+        for _ in range(3):
+            connection.sendall(head.encode() + sent)
+            answer = b""
+            while b'"system_fingerprint"' not in answer:
+                answer += connection.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
