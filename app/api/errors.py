@@ -10,7 +10,8 @@ from typing import Any, TypeAlias, TypeGuard
 
 import orjson
 
-from app.api.exchange import Dialect, Exchange, Header
+from app.api.exchange import Dialect, Exchange
+from app.api.shell import Header
 from app.core import errors
 from app.core.budgets import Shortfall
 from app.core.money import usd_text

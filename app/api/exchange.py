@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from app.core.errors import BadRequest, RequestTooLarge
 
@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from app.api.shell import Shell
+    from app.api.shell import Header, Shell
 
 Dialect = Literal["openai", "anthropic"]
-Header: TypeAlias = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json")
 SSE: Header = (b"content-type", b"text/event-stream; charset=utf-8")

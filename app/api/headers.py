@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.core.money import usd_text
 
 if TYPE_CHECKING:
-    from app.api.exchange import Header
+    from app.api.shell import Header
     from app.core.receipt import Opening, Receipt
 
 REQUEST_ID = "tollkeeper.request_id"

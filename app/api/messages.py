@@ -9,8 +9,9 @@ import orjson
 from app.api.auth import known_caller
 from app.api.chat import incoming_of
 from app.api.errors import NATIVE, envelope
-from app.api.exchange import Exchange, Header
+from app.api.exchange import Exchange
 from app.api.headers import receipt_headers
+from app.api.shell import Header
 from app.api.streaming import send_stream
 from app.core.receipt import Receipt
 from app.dialects.anthropic_messages import parse, parse_count_tokens

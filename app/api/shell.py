@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from app.ports import Recorder as Told
 
 if TYPE_CHECKING:
-    from app.api.exchange import Header
     from app.config.settings import Settings
     from app.core.keys import Key
     from app.pipeline import Gateway
     from app.store.store import Store
+
+Header: TypeAlias = tuple[bytes, bytes]
 
 
 class KeyFinder(Protocol):
