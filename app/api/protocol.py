@@ -16,6 +16,7 @@ HEAD_TIMEOUT_S = 30.0
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's own, which would keep a head of any size for any time."""
 
+    _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -26,27 +27,31 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection."""
-        self._head_came()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head that is still not whole though it is too large already."""
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
+        """Refuse a head that is still not whole though it is too large, or takes too long."""
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MOST_HEAD_BYTES:
-            self._head_came()
+        if not self._in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._stop_waiting()
             self.send_400_response(f"the request's head is larger than {MOST_HEAD_BYTES} bytes")
+        elif self._head_timer is None:
+            self._await_head()
 
     def on_message_begin(self) -> None:
-        """The first bytes of another request on this connection."""
+        """The first bytes of another request."""
         super().on_message_begin()
-        if self._head_timer is None:
-            self._await_head()
+        self._in_head = True
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._head_came()
+        self._in_head = False
+        self._stop_waiting()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -64,10 +69,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _await_head(self) -> None:
-        self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
 
-    def _head_came(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
