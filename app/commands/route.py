@@ -30,6 +30,7 @@ WHY = {
     Reason.DEFAULT: "nothing speaks for a stronger model",
     Reason.ONLY_ALLOWED: "the key may use no other tier",
     Reason.NEEDS_TOOLS: "the tier that the score asks for refuses forced tools",
+    Reason.NEEDS_SYSTEM: "the tier that the score asks for refuses system messages among the turns",
 }
 
 

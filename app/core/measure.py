@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LIST_ENTRY = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
 _MARK = "cache_control"
+FRAMED = 2  # fields of a plain message: role and content
 FRAME_BYTES = 8  # what frames a tool's call or result, counted like its JSON
 
 
@@ -66,6 +67,8 @@ def measure(request: Request) -> Measure:
     system_prefix = tools_prefix + tally.text_bytes
     for message in request.messages:
         _content(message.get("content"), tally)
+        if len(message) > FRAMED:
+            tally.json_bytes += json_bytes({k: v for k, v in message.items() if k != "content"})
     config = request.options.get("output_config")
     if config:
         tally.json_bytes += json_bytes(config)
@@ -132,10 +135,10 @@ def _blocks(blocks: Iterable[Block], tally: _Tally) -> None:
         if kind == "text":
             _text(block["text"], tally)
         elif kind == "tool_result":
-            tally.json_bytes += FRAME_BYTES
+            tally.json_bytes += FRAME_BYTES + len(block.get("tool_use_id") or "")
             _content(block.get("content"), tally)
         elif kind == "tool_use":
-            tally.json_bytes += FRAME_BYTES
+            tally.json_bytes += FRAME_BYTES + len(block.get("id") or "")
             tally.json_bytes += json_bytes(block.get("input", {})) + len(block.get("name", ""))
         elif kind == "thinking":
             _text(block.get("thinking") or "", tally)

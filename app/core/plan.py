@@ -139,8 +139,10 @@ def make_ready(
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl)
     if most_cost.unbounded and (key.limited or policy.globally_limited):
         names = ", ".join(most_cost.unbounded)
+        tools = all(name.startswith("tools.") for name in most_cost.unbounded)
+        remedy = "set max_uses (at most 1000), or use" if tools else "leave it out, or use"
         raise UnboundedCost(
-            f"no bound on the cost of {names}: set max_uses, or use a key without a limit",
+            f"no bound on the cost of {names}: {remedy} a key without a limit",
             param=most_cost.unbounded[0],
         )
     strongest = policy.catalog.strongest if chosen.tier != "-" else None

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DEFAULT = "default"
     ONLY_ALLOWED = "only_allowed"
     NEEDS_TOOLS = "needs_tools"
+    NEEDS_SYSTEM = "needs_system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def route(
         chosen = Route(tier, scored.score, scored.reason)
     else:
         chosen = Route((usable[-1] if strong else usable[0]), scored.score, Reason.ONLY_ALLOWED)
-    return _for_forced_tools(request, chosen, usable, catalog)
+    return _without_adaptation(request, chosen, usable, catalog)
 
 
 def score(request: Request, size: Measure, rules: Rules) -> Route:
@@ -124,18 +125,28 @@ def _forced(name: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> tup
     return Route("-", 0.0, Reason.FORCED_MODEL), model
 
 
-def _for_forced_tools(
+def _without_adaptation(
     request: Request, chosen: Route, usable: tuple[str, ...], catalog: Catalog
 ) -> tuple[Route, Model]:
-    """Keep the choice unless the caller forces a tool on a tier that refuses it and another can."""
+    """Keep the choice unless it would have to reword the request and another tier would not."""
     model = catalog.models[catalog.tiers[chosen.tier]]
-    if not forces_tools(request) or model.accepts.forced_tools:
+    refused = _refused(request, model)
+    if refused is None:
         return chosen, model
     for tier in usable:
         other = catalog.models[catalog.tiers[tier]]
-        if other.accepts.forced_tools:
-            return Route(tier, chosen.score, Reason.NEEDS_TOOLS), other
+        if _refused(request, other) is None:
+            return Route(tier, chosen.score, refused), other
     return chosen, model
+
+
+def _refused(request: Request, model: Model) -> Reason | None:
+    """What the request asks for and the model refuses: a forced tool, a late system message."""
+    if forces_tools(request) and not model.accepts.forced_tools:
+        return Reason.NEEDS_TOOLS
+    if not model.accepts.late_system and any(m.get("role") == "system" for m in request.messages):
+        return Reason.NEEDS_SYSTEM
+    return None
 
 
 def _strongest(catalog: Catalog) -> str:

@@ -111,6 +111,15 @@ def test_a_forced_tool_goes_to_a_tier_that_takes_it() -> None:
     assert routed(forced)[1] == SONNET.id
 
 
+def test_a_late_system_message_goes_to_a_tier_that_takes_it() -> None:
+    catalog = replace(CATALOG, tiers={"haiku": HAIKU.id, "sonnet": MODERN.id})
+    late = replace(asks(), messages=(*asks().messages, {"role": "system", "content": "be brief"}))
+    assert routed(late, catalog=catalog) == (Route("sonnet", 0.0, Reason.NEEDS_SYSTEM), MODERN.id)
+    assert routed(late) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+    both = replace(late, options=FORCED)  # no tier takes both: the choice stands
+    assert routed(both, catalog=catalog) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+
+
 def test_a_tier_whose_model_is_off_is_not_routed_to() -> None:
     off = Catalog(models={SONNET.id: SONNET}, aliases={}, tiers=CATALOG.tiers)
     assert routed(asks(), catalog=off) == (Route("sonnet", 0.0, Reason.ONLY_ALLOWED), SONNET.id)
