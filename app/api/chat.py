@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.api.auth import known_caller
 from app.api.errors import row_of
@@ -12,7 +13,7 @@ from app.api.exchange import Exchange
 from app.api.headers import receipt_headers, tags
 from app.api.streaming import send_stream
 from app.core.errors import BadRequest, GatewayError
-from app.dialects.openai_chat import parse
+from app.dialects.openai_chat import ChatCall, parse
 from app.dialects.openai_chat_reply import reply_bytes
 from app.dialects.openai_chat_stream import ChunkWriter
 from app.pipeline import Incoming, process
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 
 DIALECT = "openai_chat"
 MOST_IDEMPOTENCY_CHARS = 255
+MOST_BYTES_AT_ONCE = 256 * 1_024  # what is larger is read in a thread: others are served meanwhile
+
+Parsed = TypeVar("Parsed")
 
 
 class ChatWriter:
     """OpenAI's chunks for one stream."""
 
-    def __init__(self, opening: Opening, *, include_usage: bool) -> None:
-        self._chunks = ChunkWriter(opening, include_usage)
+    def __init__(self, opening: Opening, call: ChatCall) -> None:
+        legacy = call.legacy_functions
+        self._chunks = ChunkWriter(opening, call.include_usage, legacy_functions=legacy)
 
     def part(self, _raw: bytes, events: list[dict[str, Any]]) -> bytes:
         """The chunks that the events make."""
@@ -50,14 +55,23 @@ class ChatWriter:
 async def chat_completions(exchange: Exchange) -> None:
     """Answer one chat completion, streamed or whole."""
     key = await known_caller(exchange)
-    call = parse(await exchange.body())
+    call = await read(parse, exchange)
     incoming = incoming_of(call.request, key, exchange, DIALECT)
     if call.request.stream:
-        usage = call.include_usage
-        await send_stream(incoming, exchange, lambda o: ChatWriter(o, include_usage=usage))
+        await send_stream(incoming, exchange, lambda opening: ChatWriter(opening, call))
         return
     reply, receipt = await process(incoming, exchange.shell.gateway)
-    await exchange.answer(200, receipt_headers(receipt), reply_bytes(reply, receipt))
+    body = reply_bytes(reply, receipt, legacy_functions=call.legacy_functions)
+    await exchange.answer(200, receipt_headers(receipt), body)
+
+
+async def read(parse: Callable[[bytes, str], Parsed], exchange: Exchange) -> Parsed:
+    """What the body asks for, of the default model where it names none.  Raises BadRequest."""
+    body = await exchange.body()
+    default_model = exchange.shell.settings.routing.default_model
+    if len(body) <= MOST_BYTES_AT_ONCE:
+        return parse(body, default_model)
+    return await asyncio.to_thread(parse, body, default_model)
 
 
 def incoming_of(

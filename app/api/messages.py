@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.api.auth import known_caller
-from app.api.chat import incoming_of
+from app.api.chat import incoming_of, read
 from app.api.errors import NATIVE, envelope
 from app.api.exchange import Exchange
 from app.api.headers import receipt_headers
@@ -63,8 +63,7 @@ async def messages_count_tokens(exchange: Exchange) -> None:
 
 async def _incoming(exchange: Exchange, *, counted: bool) -> Incoming:
     key = await known_caller(exchange)
-    body = await exchange.body()
-    request = parse_count_tokens(body) if counted else parse(body)
+    request = await read(parse_count_tokens if counted else parse, exchange)
     headers = dict(_own_headers(exchange))
     return incoming_of(request, key, exchange, NATIVE, native_headers=headers)
 

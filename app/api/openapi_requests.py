@@ -166,7 +166,7 @@ def _asked(table: Mapping[str, Parameter], known: Mapping[str, Schema], *needed:
 def _field(name: str, parameter: Parameter, known: Mapping[str, Schema]) -> Schema:
     """Refused: none but the values that ask for nothing. Dropped: whatever it is."""
     if parameter.treatment == "mapped":
-        schema = known[name] if name in ("model", "messages", "input") else maybe(known[name])
+        schema = known[name] if name in ("messages", "input") else maybe(known[name])
         return {**schema, "description": parameter.says}
     if parameter.treatment == "refused":
         return {"enum": list(parameter.neutral), "description": f"Refused: {parameter.says}."}
@@ -181,10 +181,10 @@ _TURN = open_record(
     }
 )
 _NATIVE = {
-    "model": _NAME,
     "messages": {**array(_TURN), "minItems": 1},
 }
 _NATIVE_OPTIONS = {
+    "model": maybe(_NAME),
     "system": {"anyOf": [TEXT, array(_part("text", text=TEXT)), {"type": "null"}]},
     "tools": maybe(array(ANY_OBJECT)),
     "tool_choice": maybe(ANY_OBJECT),
@@ -193,8 +193,8 @@ _NATIVE_OPTIONS = {
 }
 
 REQUEST_SCHEMAS: Mapping[str, Schema] = {
-    "ChatRequest": _asked(PARAMETERS, _ASKED_CHAT, "model", "messages"),
-    "ResponsesRequest": _asked(RESPONSES_PARAMETERS, _ASKED_RESPONSE, "model", "input"),
+    "ChatRequest": _asked(PARAMETERS, _ASKED_CHAT, "messages"),
+    "ResponsesRequest": _asked(RESPONSES_PARAMETERS, _ASKED_RESPONSE, "input"),
     "MessagesRequest": open_record(
         {**_NATIVE, "max_tokens": COUNT}, {**_NATIVE_OPTIONS, "stream": FLAG}
     ),

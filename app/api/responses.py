@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.api.auth import known_caller
-from app.api.chat import incoming_of
+from app.api.chat import incoming_of, read
 from app.api.errors import row_of
 from app.api.exchange import Exchange
 from app.api.headers import receipt_headers
@@ -46,7 +46,7 @@ class ResponsesWriter:
 async def responses(exchange: Exchange) -> None:
     """Answer one response, streamed or whole."""
     key = await known_caller(exchange)
-    call = parse(await exchange.body())
+    call = await read(parse, exchange)
     incoming = incoming_of(call.request, key, exchange, DIALECT)
     if call.request.stream:
         await send_stream(incoming, exchange, lambda opening: ResponsesWriter(opening, call))

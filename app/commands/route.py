@@ -17,7 +17,6 @@ from app.config.prices import bundled_books
 from app.core.errors import Refusal
 from app.core.measure import list_entries, measure
 from app.core.models import Catalog, Model
-from app.core.request import Request
 from app.core.routing import Reason, Route, Rules, route
 from app.dialects.openai_chat import parse
 
@@ -81,21 +80,10 @@ def _decide(
     body: bytes, catalog: Catalog, rules: Rules, default: str
 ) -> tuple[dict[str, int], Route, Model]:
     """What was measured, and the decision.  Raises Refusal."""
-    request = _request(body, default)
+    request = parse(body, default).request
     size = measure(request)
     chosen, model = route(request, size, catalog, rules, None)
     return {**asdict(size), "list_entries": list_entries(request.messages)}, chosen, model
-
-
-def _request(body: bytes, default: str) -> Request:
-    """The body as the gateway reads it, where a body that names no model means the default one."""
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return parse(body).request
-    if isinstance(fields, dict) and fields.get("model") is None:
-        return parse(orjson.dumps({**fields, "model": default})).request
-    return parse(body).request
 
 
 def _decision(size: dict[str, int], chosen: Route, model: Model) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _effort(request: Request, model: Model) -> Request:
         options["thinking"] = {"type": "disabled" if kind == "adaptive" else "between_tools"}
         return replace(request, options=options)
     if not model.accepts.effort:
-        dropped = () if effort == "none" else ("reasoning_effort",)
+        dropped = () if effort == "none" else (request.effort_param,)
         return replace(request, dropped=request.dropped + dropped)
     level = effort if effort in EFFORTS else "low"
     options["output_config"] = {**options.get("output_config", {}), "effort": level}
@@ -102,15 +102,17 @@ def _late_system(request: Request, model: Model) -> Request:
         return request
     turns: list[Message] = []
     pending: list[Block] = []
+    folded: list[Block] | None = None  # the last turn's own list, once something was folded in
     for message in request.messages:
         role = message.get("role")
         if role == "system":
-            blocks = _as_blocks(message.get("content"))
-            if turns and not pending and turns[-1].get("role") == "user":
-                turns[-1] = {**turns[-1], "content": [*_as_blocks(turns[-1]["content"]), *blocks]}
-            else:
-                pending += blocks
-        elif pending and role == "user":
+            if not pending and folded is None and turns and turns[-1].get("role") == "user":
+                folded = [*_as_blocks(turns[-1].get("content"))]
+                turns[-1] = {**turns[-1], "content": folded}
+            (pending if folded is None else folded).extend(_as_blocks(message.get("content")))
+            continue
+        folded = None
+        if pending and role == "user":
             turns.append({**message, "content": _after_results(message, pending)})
             pending = []
         else:

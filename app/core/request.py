@@ -24,7 +24,8 @@ class Request:
 
     `options` holds every other top-level field of the Messages API as it is sent
     (`tool_choice`, `stop_sequences`, `temperature`, `thinking`, `output_config`, ...).
-    `reasoning_effort` is OpenAI's word, turned into options once the model is known.
+    `reasoning_effort` is OpenAI's word, turned into options once the model is known;
+    `effort_param` is what the caller's dialect calls it.
     `original` is the caller's own body, sent byte for byte when nothing was changed:
     whoever changes anything else sets it to None.
     """
@@ -37,6 +38,7 @@ class Request:
     stream: bool = False
     options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     reasoning_effort: str | None = None
+    effort_param: str = "reasoning_effort"
     cache: bool = True
     end_user: str | None = None
     tags: tuple[str, ...] = ()

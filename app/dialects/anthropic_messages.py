@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import orjson
 
 from app.core.errors import BadRequest
 from app.core.request import Block, Message, Request
+from app.core.routing import AUTO
+from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, check_values
 
 SURELY_SHALLOW = 200  # no deeper than this many brackets, and such JSON can be written again
 
@@ -25,25 +28,33 @@ _OBJECTS = (
     "tool_choice",
 )
 
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _BLOCK_TEXTS = {"text": "text", "thinking": "thinking", "redacted_thinking": "data"}
 
 
-def parse(body: bytes) -> Request:
-    """A caller's `/v1/messages`.  Raises BadRequest for what the gateway itself can't read.
+_ACTED_ON = tuple(
+    f'"{name}"'.encode()
+    for name in ("max_tokens", "messages", "model", "stream", "thread", "tool_choice", "tools")
+)
 
-    Fields it does not know stay in `options`; the vendor judges them.
+
+def parse(body: bytes, default_model: str = AUTO) -> Request:
+    """A caller's `/v1/messages`, of `default_model` where it names none.
+
+    Raises BadRequest for what the gateway itself can't read.  Fields it does not know stay in
+    `options`; the vendor judges them.
     """
     raw = _object(body)
     max_tokens = _max_tokens(raw)
     stream = raw.get("stream", False)
     if not isinstance(stream, bool):
         raise BadRequest("stream: must be true or false", param="stream")
-    return _request(body, raw, max_tokens=max_tokens, stream=stream)
+    return _request(body, raw, default_model, max_tokens=max_tokens, stream=stream)
 
 
-def parse_count_tokens(body: bytes) -> Request:
+def parse_count_tokens(body: bytes, default_model: str = AUTO) -> Request:
     """A caller's `/v1/messages/count_tokens`.  Raises BadRequest."""
-    return _request(body, _object(body), max_tokens=None, stream=False)
+    return _request(body, _object(body), default_model, max_tokens=None, stream=False)
 
 
 def error_body(kind: str, message: str, request_id: str | None = None) -> bytes:
@@ -62,27 +73,41 @@ def error_event(kind: str, message: str, request_id: str | None = None) -> bytes
     return b"event: error\ndata: " + error_body(kind, message, request_id) + b"\n\n"
 
 
-def _request(body: bytes, raw: dict[str, Any], *, max_tokens: int | None, stream: bool) -> Request:
-    model = raw.get("model")
+def _request(
+    body: bytes, raw: dict[str, Any], default_model: str, *, max_tokens: int | None, stream: bool
+) -> Request:
+    named = raw.get("model") is not None
+    model = raw["model"] if named else default_model
     if not isinstance(model, str) or not model:
-        raise BadRequest("model: a non-empty string is required", param="model")
+        raise BadRequest("model: must be a non-empty string", param="model")
     messages = _messages(raw.get("messages"))
     options = {name: value for name, value in raw.items() if name not in _OWN_PLACE}
     _check_options(options)
+    tools = _blocks(raw.get("tools"), "tools", MOST_TOOLS)
+    _check_forced(options, tools)
     return Request(
         model=model,
         messages=messages,
         system=_system(raw.get("system")),
-        tools=_blocks(raw.get("tools"), "tools"),
+        tools=tools,
         max_tokens=max_tokens,
         stream=stream,
         options=options,
         end_user=_end_user(options),
-        original=body,
+        original=body if named and _says_each_once(body) else None,
     )
 
 
+def _says_each_once(body: bytes) -> bool:
+    """Whether no reader of JSON can take another value than we do for a field that we act on.
+
+    A body that may say one twice is written anew, as it was read.
+    """
+    return b"\\u" not in body and all(body.count(name) <= 1 for name in _ACTED_ON)
+
+
 def _object(body: bytes) -> dict[str, Any]:
+    check_values(body)
     try:
         raw = orjson.loads(body)
         if body.count(b"{") + body.count(b"[") > SURELY_SHALLOW:
@@ -107,6 +132,7 @@ def _max_tokens(raw: Mapping[str, Any]) -> int:
 def _messages(value: object) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
         raise BadRequest("messages: a list with at least one message is required", param="messages")
+    _check_count(value, "messages", MOST_MESSAGES)
     for index, message in enumerate(value):
         where = f"messages.{index}"
         if not isinstance(message, dict):
@@ -122,8 +148,16 @@ def _check_content(content: object, where: str) -> None:
         return
     if not isinstance(content, list):
         raise BadRequest(f"{where}: must be a string or a list of blocks", param=where)
+    _check_count(content, where, MOST_PARTS)
     for index, block in enumerate(content):
         _check_block(block, f"{where}.{index}")
+
+
+def _check_count(value: list[Any], where: str, most: int) -> None:
+    if len(value) > most:
+        raise BadRequest(
+            f"{where}: must have at most {most:,} entries, got {len(value):,}", param=where
+        )
 
 
 def _check_block(block: object, where: str) -> None:
@@ -166,16 +200,18 @@ def _system(value: object) -> tuple[Block, ...]:
         return ({"type": "text", "text": value},)
     if not isinstance(value, list):
         raise BadRequest("system: must be a string or a list of blocks", param="system")
+    _check_count(value, "system", MOST_PARTS)
     for index, block in enumerate(value):
         _check_block(block, f"system.{index}")
     return tuple(value)
 
 
-def _blocks(value: object, name: str) -> tuple[Block, ...]:
+def _blocks(value: object, name: str, most: int) -> tuple[Block, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
         raise BadRequest(f"{name}: must be a list", param=name)
+    _check_count(value, name, most)
     for index, block in enumerate(value):
         if not isinstance(block, dict):
             raise BadRequest(f"{name}.{index}: must be an object", param=f"{name}.{index}")
@@ -191,11 +227,26 @@ def _check_options(options: Mapping[str, Any]) -> None:
         value = options.get(name)
         if value is not None and not isinstance(value, dict):
             raise BadRequest(f"{name}: must be an object", param=name)
-    choice = options.get("tool_choice") or {}
-    if choice.get("type") == "tool" and not isinstance(choice.get("name"), str):
-        raise BadRequest("tool_choice.name: a string is required", param="tool_choice.name")
     edits = (options.get("context_management") or {}).get("edits")
-    _blocks(edits, "context_management.edits")
+    _blocks(edits, "context_management.edits", MOST_PARTS)
+
+
+def _check_forced(options: Mapping[str, Any], tools: tuple[Block, ...]) -> None:
+    """A forced tool must be there: its name may be put into words for a model that takes none.
+
+    Toolsets and remote servers name their own tools; there the name need only look like one.
+    """
+    choice = options.get("tool_choice") or {}
+    if choice.get("type") != "tool":
+        return
+    where, name = "tool_choice.name", choice.get("name")
+    if not isinstance(name, str):
+        raise BadRequest(f"{where}: a string is required", param=where)
+    if any(tool.get("name") == name for tool in tools):
+        return
+    sets = bool(options.get("mcp_servers")) or any("name" not in tool for tool in tools)
+    if not (sets and _TOOL_NAME.fullmatch(name)):
+        raise BadRequest(f"{where}: {name[:64]!r} is not among the tools", param=where)
 
 
 def _end_user(options: Mapping[str, Any]) -> str | None:

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from app.core.errors import BadRequest
 from app.core.request import Request
+from app.core.routing import AUTO
 from app.dialects.openai_chat_messages import read_messages
 from app.dialects.openai_chat_options import (
     opaque,
@@ -28,31 +26,41 @@ from app.dialects.openai_chat_options import (
     read_tier,
 )
 from app.dialects.openai_chat_parameters import dropped_by, reportable
-from app.dialects.openai_chat_tools import read_tools
-from app.dialects.openai_chat_values import as_flag, as_object, kind_of
+from app.dialects.openai_chat_tools import in_the_older_form, read_tools
+from app.dialects.openai_chat_values import as_flag, as_object, fields_of
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """The request, and whether its stream is to end with a usage chunk."""
+    """The request, and how it is to be answered.
+
+    `include_usage`: a stream ends with a usage chunk; `legacy_functions`: a call is told as the
+    older `function_call`.
+    """
 
     request: Request
     include_usage: bool
+    legacy_functions: bool = False
 
 
-def parse(body: bytes) -> ChatCall:
-    """The call that `body` asks for.  Raises BadRequest and UnsupportedParameter."""
-    fields = _fields(body)
+def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
+    """The call that `body` asks for, of `default_model` where it names none.
+
+    Raises BadRequest and UnsupportedParameter.
+    """
+    fields = fields_of(body)
     dropped = dropped_by(fields)
-    model = read_model(fields)
+    model = read_model(fields, default_model)
     conversation = read_messages(fields.get("messages"))
     tools, tool_choice = read_tools(fields)
     stop_sequences, blank_stop = read_stop(fields)
     output_format, wishes = read_format(fields)
     end_user = read_end_user(fields)
+    sampling, capped = read_sampling(fields)
+    dropped += capped
     if blank_stop:
         dropped.append("stop")
-    options: dict[str, Any] = {**read_sampling(fields), **read_tier(fields)}
+    options: dict[str, Any] = {**sampling, **read_tier(fields)}
     if stop_sequences:
         options["stop_sequences"] = stop_sequences
     if tool_choice:
@@ -75,17 +83,7 @@ def parse(body: bytes) -> ChatCall:
         tags=read_tags(fields),
         dropped=reportable([*dropped, *conversation.unknown_fields]),
     )
-    return ChatCall(request, include_usage=_include_usage(fields))
-
-
-def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise BadRequest(f"the body must be a JSON object, got {kind_of(fields)}")
-    return fields
+    return ChatCall(request, _include_usage(fields), in_the_older_form(fields))
 
 
 def _include_usage(fields: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from app.core.request import Block, Message
+from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS
 from app.dialects.openai_chat_parts import (
     ASSISTANT_PARTS,
     SYSTEM_PARTS,
@@ -80,8 +81,9 @@ class Conversation:
 
 def read_messages(value: object) -> Conversation:
     """The whole conversation.  Raises BadRequest and UnsupportedParameter."""
-    messages = as_list(value, "messages")
+    messages = as_list(value, "messages", MOST_MESSAGES)
     conversation = Conversation(lifetime(messages))
+    begins_at = ""
     for n, given in enumerate(messages):
         where = f"messages[{n}]"
         message = as_object(given, where)
@@ -92,11 +94,20 @@ def read_messages(value: object) -> Conversation:
             unknown = sorted(message.keys() - KNOWN_FIELDS)
             conversation.unknown_fields += [f"messages.{name}" for name in unknown]
         _READERS[role](conversation, message, where)
+        if not begins_at and conversation.turns:
+            begins_at = where
     if conversation.open_calls:
         _refuse_unanswered(conversation)
     if not conversation.turns:
-        refuse("messages", "at least one user or assistant message with content is needed")
+        refuse("messages", "at least one user message with content is needed")
+    check_first(conversation, f"{begins_at}.role")
     return conversation
+
+
+def check_first(conversation: Conversation, where: str) -> None:
+    """The vendor takes no conversation that the assistant begins."""
+    if conversation.turns[0]["role"] == "assistant":
+        refuse(where, "the first message with content, system messages aside, must be the user's")
 
 
 def _refuse_unanswered(conversation: Conversation) -> None:
@@ -163,7 +174,7 @@ def _tool_calls(conversation: Conversation, message: Message, where: str) -> lis
     blocks: list[Block] = []
     if given is not None:
         conversation.calls_at = f"{where}.tool_calls"
-        for n, value in enumerate(as_list(given, conversation.calls_at)):
+        for n, value in enumerate(as_list(given, conversation.calls_at, MOST_PARTS)):
             at = f"{conversation.calls_at}[{n}]"
             call = as_object(value, at)
             if call.get("type", "function") != "function":

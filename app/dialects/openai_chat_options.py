@@ -29,8 +29,11 @@ MOST_MODEL_CHARS = 256
 JSON_WISH = "Answer with one valid JSON object and nothing else: no prose around it, no code fence."
 
 
-def read_model(body: Mapping[str, Any]) -> str:
-    model = as_name(body.get("model"), "model")
+def read_model(body: Mapping[str, Any], default: str) -> str:
+    """The model asked for; the default one where the field is absent or null."""
+    if body.get("model") is None:
+        return default
+    model = as_name(body["model"], "model")
     if len(model) > MOST_MODEL_CHARS:
         refuse("model", f"must have at most {MOST_MODEL_CHARS} characters")
     return model
@@ -51,14 +54,18 @@ def read_effort(body: Mapping[str, Any]) -> str | None:
     return None if effort is None else one_of(effort, "reasoning_effort", EFFORTS)
 
 
-def read_sampling(body: Mapping[str, Any]) -> dict[str, float]:
-    """`temperature` capped at the vendor's 1, `top_p` as given."""
-    sampling = {}
+def read_sampling(body: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """`temperature` capped at the vendor's 1, `top_p` as given; and what had to be capped."""
+    sampling: dict[str, float] = {}
+    capped = []
     if body.get("temperature") is not None:
-        sampling["temperature"] = min(as_number(body["temperature"], "temperature", 2), 1)
+        asked = as_number(body["temperature"], "temperature", 2)
+        sampling["temperature"] = min(asked, 1)
+        if asked > 1:
+            capped.append("temperature")
     if body.get("top_p") is not None:
         sampling["top_p"] = as_number(body["top_p"], "top_p", 1)
-    return sampling
+    return sampling, capped
 
 
 def read_stop(body: Mapping[str, Any]) -> tuple[list[str], bool]:

@@ -46,19 +46,23 @@ def _refused(says: str, neutral: tuple[object, ...] = ()) -> Parameter:
 
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "model": _mapped("`auto`, a tier's name, or a configured model id or alias"),
+    "model": _mapped(
+        "`auto`, a tier's name, a model id or alias; `routing.default_model` if absent"
+    ),
     "messages": _mapped("leading system and developer messages become the system prompt"),
     "stream": _mapped("server-sent events, ended by `[DONE]`"),
     "stream_options": _adapted("`include_usage` adds a usage chunk; the rest is ignored"),
     "max_completion_tokens": _mapped("the most output tokens, thinking included"),
     "max_tokens": _mapped("the older name; `max_completion_tokens` wins"),
-    "temperature": _adapted("capped at 1; dropped on models without sampling parameters"),
+    "temperature": _adapted(
+        "capped at 1; dropped on models without sampling parameters; both reported"
+    ),
     "top_p": _adapted("dropped beside `temperature`, and on models without sampling parameters"),
     "stop": _adapted("stop sequences; whitespace alone can't be one and is dropped"),
     "tools": _adapted("function tools; grammar tools and hosted tools are refused"),
     "tool_choice": _adapted("a forced tool becomes a request in words where a model refuses it"),
     "parallel_tool_calls": _mapped("false allows one tool call in an answer"),
-    "functions": _adapted("the older form of `tools`; calls are answered as `tool_calls`"),
+    "functions": _adapted("the older form of `tools`; a call is answered as `function_call`"),
     "function_call": _adapted("the older form of `tool_choice`"),
     "response_format": _adapted("`json_schema` is enforced, `json_object` asked for in words"),
     "reasoning_effort": _adapted("the model's effort, or its thinking switched off"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from app.core.request import Block
+from app.dialects.ceilings import MOST_PARTS
 from app.dialects.openai_chat_values import (
+    as_list,
     as_name,
     as_object,
     as_text,
@@ -23,6 +26,7 @@ USER_PARTS = ("text", "image_url", "file")
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 PDF = "application/pdf"
 _PDF_IN_BASE64 = "JVBERi"  # "%PDF-"
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 FIVE_MINUTES: Block = {"type": "ephemeral"}
 ONE_HOUR: Block = {"type": "ephemeral", "ttl": "1h"}
@@ -56,7 +60,7 @@ def read_content(
     if not isinstance(content, list):
         refuse(where, f"expected a string or an array of {', '.join(kinds)} parts")
     blocks: list[Block] = []
-    for n, part in enumerate(content):
+    for n, part in enumerate(as_list(content, where, MOST_PARTS)):
         block = _block(as_object(part, f"{where}[{n}]"), f"{where}[{n}]", kinds)
         if block is not None:
             blocks.append(marked_block(block, part, f"{where}[{n}]", breakpoint_mark))
@@ -122,7 +126,7 @@ def file_block(file: Mapping[str, Any], where: str) -> dict[str, Any]:
     where_data = f"{where}.file_data"
     given = as_name(file.get("file_data"), where_data)
     if given.startswith(_PDF_IN_BASE64):
-        media_type, data = PDF, given
+        media_type, data = PDF, as_base64(given, where_data)
     else:
         media_type, data = _data_url(given, where_data)
     if media_type != PDF:
@@ -140,6 +144,13 @@ def _data_url(url: str, where: str) -> tuple[str, str]:
     if not (head.startswith("data:") and comma):
         refuse(where, "expected an http(s) or data: URL")
     media_type, *parameters = head[len("data:") :].lower().split(";")
-    if "base64" not in parameters or not data:
+    if "base64" not in parameters:
         refuse(where, "a data: URL must hold base64")
-    return media_type, data
+    return media_type, as_base64(data, where)
+
+
+def as_base64(data: str, where: str) -> str:
+    """The text, which must be whole groups of base64's own letters."""
+    if len(data) % 4 or not _BASE64.fullmatch(data):
+        refuse(where, "not valid base64")
+    return data

@@ -23,15 +23,15 @@ FINISH_REASONS: Mapping[str | None, str] = {
 REFUSAL = "The model declined to answer."
 
 
-def reply_bytes(reply: Reply, receipt: Receipt) -> bytes:
-    """The whole answer."""
-    message = _message(reply)
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": finish_reason(reply.stop_reason, calls="tool_calls" in message),
-    }
+def reply_bytes(reply: Reply, receipt: Receipt, *, legacy_functions: bool = False) -> bytes:
+    """The whole answer; its call in the older form where that was asked in."""
+    message, calls = _message(reply), _calls(reply)
+    if calls and legacy_functions:
+        message["function_call"] = calls[0]["function"]
+    elif calls:
+        message["tool_calls"] = calls
+    reason = finish_reason(reply.stop_reason, calls=bool(calls), legacy=legacy_functions)
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return orjson.dumps(
         {
             "id": completion_id(reply.message_id),
@@ -51,10 +51,12 @@ def completion_id(message_id: str) -> str:
     return f"chatcmpl-{message_id.removeprefix('msg_')}"
 
 
-def finish_reason(stop_reason: str | None, *, calls: bool) -> str:
-    """OpenAI's word; `calls`: whether the caller was shown any tool call."""
+def finish_reason(stop_reason: str | None, *, calls: bool, legacy: bool = False) -> str:
+    """OpenAI's word; `calls`: whether the caller was shown any, `legacy`: as `function_call`."""
     if stop_reason == "tool_use" and not calls:
         return "stop"
+    if stop_reason == "tool_use" and legacy:
+        return "function_call"
     return FINISH_REASONS.get(stop_reason, "stop")
 
 
@@ -93,10 +95,8 @@ def usage_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _message(reply: Reply) -> dict[str, Any]:
-    """Text and tool calls; thinking is not shown."""
-    texts = [block.get("text") or "" for block in reply.content if block.get("type") == "text"]
-    calls = [
+def _calls(reply: Reply) -> list[dict[str, Any]]:
+    return [
         {
             "id": block["id"],
             "type": "function",
@@ -108,14 +108,17 @@ def _message(reply: Reply) -> dict[str, Any]:
         for block in reply.content
         if block.get("type") == "tool_use"
     ]
+
+
+def _message(reply: Reply) -> dict[str, Any]:
+    """All but the calls; thinking is not shown."""
+    texts = [block.get("text") or "" for block in reply.content if block.get("type") == "text"]
+    calls = any(block.get("type") == "tool_use" for block in reply.content)
     refusal = refusal_text(reply.stop_reason, reply.stop_details)
     text = "".join(texts)
-    message: dict[str, Any] = {
+    return {
         "role": "assistant",
         "content": text if text or not (calls or refusal) else None,
         "refusal": refusal,
         "annotations": [],
     }
-    if calls:
-        message["tool_calls"] = calls
-    return message

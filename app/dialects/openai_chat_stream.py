@@ -33,8 +33,15 @@ class _Call:
 class ChunkWriter:
     """Writes one stream. All but the text of a text chunk is built once, at its start."""
 
-    def __init__(self, opening: Opening, include_usage: bool) -> None:  # noqa: FBT001 - a fact
+    def __init__(
+        self,
+        opening: Opening,
+        include_usage: bool,  # noqa: FBT001 - a fact
+        *,
+        legacy_functions: bool = False,
+    ) -> None:
         self._opening = opening
+        self._legacy = legacy_functions
         self._usage_field = b',"usage":null' if include_usage else b""
         self._include_usage = include_usage
         self._calls: dict[int, _Call] = {}
@@ -99,9 +106,13 @@ class ChunkWriter:
             return self._text(block.get("text") or "")
         if block.get("type") != "tool_use":
             return b""
+        if self._legacy and self._calls:  # the older form has room for one
+            return b""
         call = _Call(len(self._calls), block.get("input") or {})
         self._calls[event.get("index", 0)] = call
         function = {"name": block.get("name"), "arguments": ""}
+        if self._legacy:
+            return self._delta({"function_call": function})
         opened = {"index": call.number, "id": block.get("id"), "type": "function"}
         return self._delta({"tool_calls": [{**opened, "function": function}]})
 
@@ -125,6 +136,8 @@ class ChunkWriter:
         if not fragment:
             return b""
         call.has_arguments = True
+        if self._legacy:
+            return self._delta({"function_call": {"arguments": fragment}})
         part = {"index": call.number, "function": {"arguments": fragment}}
         return self._delta({"tool_calls": [part]})
 
@@ -135,7 +148,7 @@ class ChunkWriter:
             return b""
         refusal = refusal_text(stop_reason, delta.get("stop_details"))
         refused = self._delta({"refusal": refusal}) if refusal else b""
-        reason = finish_reason(stop_reason, calls=bool(self._calls))
+        reason = finish_reason(stop_reason, calls=bool(self._calls), legacy=self._legacy)
         ended = b'{},"logprobs":null,"finish_reason":"%b"}]%b}\n\n' % (
             reason.encode(),
             self._usage_field,

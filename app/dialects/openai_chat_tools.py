@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from app.core.request import Block
+from app.dialects.ceilings import MOST_TOOLS
 from app.dialects.openai_chat_values import (
     as_flag,
     as_list,
@@ -24,6 +26,8 @@ _SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions", "depe
 _SCHEMA_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
 _SCHEMAS = ("items", "not", "if", "then", "else", "contains")
 
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
 Tools = tuple[Block, ...]
 Choice = dict[str, Any]
 
@@ -33,44 +37,54 @@ def read_tools(body: Mapping[str, Any]) -> tuple[Tools, Choice | None]:
 
     The older `functions` follow the `tools`. Raises BadRequest and UnsupportedParameter.
     """
-    tools = (*_tools(body.get("tools")), *_functions(body.get("functions")))
-    tools, choice = _choice(body, tools)
+    by_name: dict[str, Block] = {}
+    for where, tool in (*_tools(body.get("tools")), *_functions(body.get("functions"))):
+        if by_name.setdefault(tool["name"], tool) is not tool:
+            refuse(f"{where}.name", f"another tool has the name {tool['name']!r}")
+    tools, choice = _choice(body, tuple(by_name.values()))
     one_at_a_time = body.get("parallel_tool_calls") is not None and not as_flag(
         body["parallel_tool_calls"], "parallel_tool_calls"
     )
-    if one_at_a_time and tools and choice != {"type": "none"}:
+    if (one_at_a_time or in_the_older_form(body)) and tools and choice != {"type": "none"}:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
     return tools, choice
 
 
-def _tools(value: object) -> list[Block]:
+def in_the_older_form(body: Mapping[str, Any]) -> bool:
+    """Whether a call must be told as `function_call`, of which an answer has room for one."""
+    return bool(body.get("functions")) and not body.get("tools")
+
+
+def _tools(value: object) -> list[tuple[str, Block]]:
+    """Each tool behind the path where its name stands."""
     if value is None:
         return []
     tools = []
-    for n, given in enumerate(as_list(value, "tools")):
+    for n, given in enumerate(as_list(value, "tools", MOST_TOOLS)):
         where = f"tools[{n}]"
         tool = as_object(given, where)
         if tool.get("type", "function") != "function":
             unsupported(where, "only function tools are supported")
         function = as_object(tool.get("function"), f"{where}.function")
         mark = cache_mark(tool, where) or cache_mark(function, f"{where}.function")
-        tools.append(read_tool(function, f"{where}.function", mark))
+        tools.append((f"{where}.function", read_tool(function, f"{where}.function", mark)))
     return tools
 
 
-def _functions(value: object) -> list[Block]:
+def _functions(value: object) -> list[tuple[str, Block]]:
     if value is None:
         return []
-    given = as_list(value, "functions")
+    given = as_list(value, "functions", MOST_TOOLS)
+    paths = [f"functions[{n}]" for n in range(len(given))]
     return [
-        read_tool(as_object(f, f"functions[{n}]"), f"functions[{n}]", None)
-        for n, f in enumerate(given)
+        (where, read_tool(as_object(function, where), where, None))
+        for where, function in zip(paths, given, strict=True)
     ]
 
 
 def read_tool(function: Mapping[str, Any], where: str, mark: Block | None) -> Block:
     schema = _input_schema(function.get("parameters"), f"{where}.parameters")
-    tool: dict[str, Any] = {"name": as_name(function.get("name"), f"{where}.name")}
+    tool: dict[str, Any] = {"name": as_tool_name(function.get("name"), f"{where}.name")}
     if function.get("description"):
         tool["description"] = as_text(function["description"], f"{where}.description")
     tool["input_schema"] = schema
@@ -80,6 +94,14 @@ def read_tool(function: Mapping[str, Any], where: str, mark: Block | None) -> Bl
     if mark is not None:
         tool["cache_control"] = mark
     return tool
+
+
+def as_tool_name(value: object, where: str) -> str:
+    """A name that the vendor takes."""
+    name = as_name(value, where)
+    if not _NAME.fullmatch(name):
+        refuse(where, f"must be 1 to 128 letters, digits, _ or -, got {name[:64]!r}")
+    return name
 
 
 def _input_schema(value: object, where: str) -> dict[str, Any]:
@@ -166,7 +188,7 @@ def _allowed(allowed: Mapping[str, Any], where: str, tools: Tools) -> tuple[Tool
     mode = MODES[one_of(allowed.get("mode"), f"{where}.mode", ("auto", "required"))]
     known = {tool["name"] for tool in tools}
     names = set()
-    for n, given in enumerate(as_list(allowed.get("tools"), f"{where}.tools")):
+    for n, given in enumerate(as_list(allowed.get("tools"), f"{where}.tools", MOST_TOOLS)):
         at = f"{where}.tools[{n}]"
         choice = as_object(given, at)
         if choice.get("type", "function") != "function":

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import orjson
+
 from app.core.errors import BadRequest, UnsupportedParameter
+from app.dialects.ceilings import check_values
 
 MOST_LEVELS = 100  # of nested JSON in schemas, tool inputs and marks
 MOST_LABEL_CHARS = 512
@@ -34,15 +37,29 @@ def kind_of(value: object) -> str:
     return "an array" if isinstance(value, list) else "an object"
 
 
+def fields_of(body: bytes) -> dict[str, Any]:
+    """The request's top-level fields."""
+    check_values(body)
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise BadRequest(f"the body must be a JSON object, got {kind_of(fields)}")
+    return fields
+
+
 def as_object(value: object, param: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         refuse(param, f"expected an object, got {kind_of(value)}")
     return value
 
 
-def as_list(value: object, param: str) -> list[Any]:
+def as_list(value: object, param: str, most: int | None = None) -> list[Any]:
     if not isinstance(value, list):
         refuse(param, f"expected an array, got {kind_of(value)}")
+    if most is not None and len(value) > most:
+        refuse(param, f"must have at most {most:,} entries, got {len(value):,}")
     return value
 
 

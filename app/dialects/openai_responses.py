@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from app.core.errors import BadRequest
 from app.core.request import Request
+from app.core.routing import AUTO
 from app.dialects.openai_chat_options import (
     opaque,
     read_caching,
@@ -23,7 +21,7 @@ from app.dialects.openai_chat_options import (
     read_tier,
 )
 from app.dialects.openai_chat_parameters import reportable
-from app.dialects.openai_chat_values import as_flag, kind_of
+from app.dialects.openai_chat_values import as_flag, fields_of
 from app.dialects.openai_responses_input import read_input
 from app.dialects.openai_responses_options import (
     read_include,
@@ -50,11 +48,14 @@ class ResponsesCall:
     namespaced: Mapping[str, tuple[str, str]]
 
 
-def parse(body: bytes) -> ResponsesCall:
-    """The call that `body` asks for.  Raises BadRequest and UnsupportedParameter."""
-    fields = _fields(body)
+def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
+    """The call that `body` asks for, of `default_model` where it names none.
+
+    Raises BadRequest and UnsupportedParameter.
+    """
+    fields = fields_of(body)
     dropped = dropped_by(fields)
-    model = read_model(fields)
+    model = read_model(fields, default_model)
     transcript = read_input(fields.get("input"), fields.get("instructions"))
     conversation = transcript.conversation
     toolset = read_tools(fields, transcript.late_tools)
@@ -62,14 +63,15 @@ def parse(body: bytes) -> ResponsesCall:
     effort, dropped_reasoning = read_reasoning(fields)
     sealed_thinking, dropped_include = read_include(fields)
     end_user = read_end_user(fields)
-    options: dict[str, Any] = {**read_sampling(fields), **read_tier(fields)}
+    sampling, capped = read_sampling(fields)
+    options: dict[str, Any] = {**sampling, **read_tier(fields)}
     if toolset.choice:
         options["tool_choice"] = toolset.choice
     if text.format:
         options["output_config"] = {"format": text.format}
     if end_user:
         options["metadata"] = {"user_id": opaque(end_user)}
-    dropped += [*text.dropped, *dropped_reasoning, *dropped_include, *toolset.dropped]
+    dropped += [*capped, *text.dropped, *dropped_reasoning, *dropped_include, *toolset.dropped]
     request = Request(
         model=model,
         messages=tuple(conversation.turns),
@@ -79,6 +81,7 @@ def parse(body: bytes) -> ResponsesCall:
         stream=as_flag(fields.get("stream"), "stream"),
         options=options,
         reasoning_effort=effort,
+        effort_param="reasoning.effort",
         cache=read_caching(fields),
         end_user=end_user,
         tags=read_tags(fields),
@@ -86,16 +89,6 @@ def parse(body: bytes) -> ResponsesCall:
     )
     echo = _echo(fields, request, text.asked)
     return ResponsesCall(request, echo, sealed_thinking, toolset.namespaced)
-
-
-def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise BadRequest(f"the body must be a JSON object, got {kind_of(fields)}")
-    return fields
 
 
 def _echo(

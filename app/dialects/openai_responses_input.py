@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from app.core.request import Block
-from app.dialects.openai_chat_messages import Conversation, read_call, wire_id
+from app.dialects.ceilings import MOST_MESSAGES, MOST_TOOLS
+from app.dialects.openai_chat_messages import Conversation, check_first, read_call, wire_id
 from app.dialects.openai_chat_parts import as_blocks, lifetime
 from app.dialects.openai_chat_values import (
     as_list,
@@ -135,16 +136,21 @@ def read_input(value: object, instructions: object) -> Transcript:
     given = [{"role": "user", "content": value}] if isinstance(value, str) else value
     if not isinstance(given, list):
         refuse("input", "expected a string or an array of items")
+    given = as_list(given, "input", MOST_MESSAGES)
     items = [as_object(item, f"input[{n}]") for n, item in enumerate(given)]
     marked = [*items, *({"content": item.get("output")} for item in items)]
     transcript = Transcript(Conversation(lifetime(marked)), _outputs(items))
     if instructions is not None:
         transcript.conversation.system += as_blocks(as_text(instructions, "instructions"))
+    begins_at = ""
     for n, item in enumerate(items):
         _read(transcript, item, n)
+        if not begins_at and transcript.conversation.turns:
+            begins_at = f"input[{n}]"
     transcript.end_assistant()
     if not transcript.conversation.turns:
-        refuse("input", "at least one user or assistant message with content is needed")
+        refuse("input", "at least one user message with content is needed")
+    check_first(transcript.conversation, begins_at)
     return transcript
 
 
@@ -247,7 +253,7 @@ def _output(transcript: Transcript, item: Item, n: int) -> None:
 
 def _additional_tools(transcript: Transcript, item: Item, n: int) -> None:
     where = f"input[{n}].tools"
-    tools = as_list(item.get("tools"), where)
+    tools = as_list(item.get("tools"), where, MOST_TOOLS)
     transcript.late_tools += [(f"{where}[{m}]", tool) for m, tool in enumerate(tools)]
 
 

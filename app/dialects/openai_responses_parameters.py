@@ -26,13 +26,17 @@ def _refused(says: str, neutral: tuple[object, ...] = ()) -> Parameter:
 
 
 RESPONSES_PARAMETERS: Mapping[str, Parameter] = {
-    "model": _mapped("`auto`, a tier's name, or a configured model id or alias"),
+    "model": _mapped(
+        "`auto`, a tier's name, a model id or alias; `routing.default_model` if absent"
+    ),
     "input": _mapped("a text, or messages, function calls and their outputs, and reasoning"),
     "instructions": _mapped("the beginning of the system prompt"),
     "stream": _mapped("server-sent events, ended by `response.completed` or its like"),
     "stream_options": _adapted("nothing in it changes the answer"),
     "max_output_tokens": _mapped("the most output tokens, thinking included"),
-    "temperature": _adapted("capped at 1; dropped on models without sampling parameters"),
+    "temperature": _adapted(
+        "capped at 1; dropped on models without sampling parameters; both reported"
+    ),
     "top_p": _adapted("dropped beside `temperature`, and on models without sampling parameters"),
     "tools": _adapted(
         "functions, in namespaces too; any other tool is left out and reported by its type"

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.request import Block
+from app.dialects.ceilings import MOST_PARTS
 from app.dialects.openai_chat_parts import file_block, image_block, marked_block
 from app.dialects.openai_chat_values import (
+    as_list,
     as_name,
     as_object,
     as_text,
@@ -30,7 +32,7 @@ def read_parts(
     if not isinstance(content, list):
         refuse(where, f"expected a string or an array of {', '.join(kinds)} parts")
     blocks: list[Block] = []
-    for n, given in enumerate(content):
+    for n, given in enumerate(as_list(content, where, MOST_PARTS)):
         at = f"{where}[{n}]"
         part = as_object(given, at)
         block = _block(part, at, kinds)

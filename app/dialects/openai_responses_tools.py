@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from app.core.request import Block
-from app.dialects.openai_chat_tools import MODES, Choice, Tools, choice_of_mode, read_tool
+from app.dialects.ceilings import MOST_TOOLS
+from app.dialects.openai_chat_tools import (
+    MODES,
+    Choice,
+    Tools,
+    as_tool_name,
+    choice_of_mode,
+    read_tool,
+)
 from app.dialects.openai_chat_values import (
     as_flag,
     as_list,
@@ -44,10 +52,13 @@ def read_tools(body: Mapping[str, Any], late: Sequence[Given]) -> ToolSet:
     of them is forced.  Raises BadRequest and UnsupportedParameter.
     """
     given = body.get("tools")
-    early = [] if given is None else as_list(given, "tools")
+    early = [] if given is None else as_list(given, "tools", MOST_TOOLS)
     read = _Reading()
-    for where, value in [*((f"tools[{n}]", tool) for n, tool in enumerate(early)), *late]:
-        read.add(as_object(value, where), where)
+    for n, tool in enumerate(early):
+        read.add(as_object(tool, f"tools[{n}]"), f"tools[{n}]")
+    read.may_repeat = True
+    for where, tool in late:
+        read.add(as_object(tool, where), where)
     callable_tools, choice = _choice(body.get("tool_choice"), read)
     flag = body.get("parallel_tool_calls")
     one_at_a_time = flag is not None and not as_flag(flag, "parallel_tool_calls")
@@ -63,33 +74,40 @@ def sent_name(namespace: str, name: str) -> str:
 
 @dataclass(slots=True)
 class _Reading:
-    """The tools as far as they have been read, by the name they are sent under."""
+    """The tools as far as they have been read, by the name they are sent under.
+
+    `may_repeat`: the input may add again what is there already; the first of a name stays.
+    """
 
     tools: dict[str, Block] = field(default_factory=dict)
     namespaced: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
+    may_repeat: bool = False
 
     def add(self, tool: Mapping[str, Any], where: str, namespace: str | None = None) -> None:
-        """Add one tool, or all of a namespace; the first of a name stays."""
+        """Add one tool, or all of a namespace."""
         kind = as_name(tool.get("type", "function"), f"{where}.type")
         if kind == "namespace" and namespace is None:
             name = as_name(tool.get("name"), f"{where}.name")
-            for n, given in enumerate(as_list(tool.get("tools"), f"{where}.tools")):
+            for n, given in enumerate(as_list(tool.get("tools"), f"{where}.tools", MOST_TOOLS)):
                 at = f"{where}.tools[{n}]"
                 self.add(as_object(given, at), at, name)
         elif kind != "function":
             self.dropped.append(f"tools.{kind}")
-        elif namespace is None:
-            read = read_tool(tool, where, cache_mark(tool, where))
-            self.tools.setdefault(read["name"], read)
         else:
-            self._add_namespaced(namespace, read_tool(tool, where, cache_mark(tool, where)))
+            self._add_function(tool, where, namespace)
 
-    def _add_namespaced(self, namespace: str, tool: Block) -> None:
-        name = sent_name(namespace, tool["name"])
+    def _add_function(self, tool: Mapping[str, Any], where: str, namespace: str | None) -> None:
+        read = read_tool(tool, where, cache_mark(tool, where))
+        name = read["name"]
+        if namespace is not None:
+            name = as_tool_name(sent_name(namespace, name), f"{where}.name")
         if name not in self.tools:
-            self.tools[name] = {**tool, "name": name}
-            self.namespaced[name] = (namespace, tool["name"])
+            self.tools[name] = {**read, "name": name}
+            if namespace is not None:
+                self.namespaced[name] = (namespace, read["name"])
+        elif not self.may_repeat:
+            refuse(f"{where}.name", f"another tool has the name {name!r}")
 
 
 def _choice(value: object, read: _Reading) -> tuple[Tools, Choice | None]:
@@ -97,14 +115,21 @@ def _choice(value: object, read: _Reading) -> tuple[Tools, Choice | None]:
     if value is None:
         return tools, None
     if isinstance(value, str):
-        return choice_of_mode(MODES[one_of(value, _CHOICE, tuple(MODES))], tools, _CHOICE)
+        mode = MODES[one_of(value, _CHOICE, tuple(MODES))]
+        if mode == "any" and read.dropped and not tools:
+            _not_callable(read.dropped[0])
+        return choice_of_mode(mode, tools, _CHOICE)
     choice = as_object(value, _CHOICE)
     kind = as_name(choice.get("type"), f"{_CHOICE}.type")
     if kind == "allowed_tools":
         return _allowed(choice, tools, read)
     if kind != "function":
-        unsupported(_CHOICE, f"{kind[:64]!r} can't be called here; only function tools can")
+        _not_callable(f"tools.{kind[:64]}")
     return tools, {"type": "tool", "name": _named(choice, _CHOICE, read)}
+
+
+def _not_callable(tool: str) -> NoReturn:
+    unsupported(tool, "can't be called here; only function tools can")
 
 
 def _named(choice: Mapping[str, Any], where: str, read: _Reading) -> str:
@@ -125,22 +150,24 @@ def _allowed(
     cache.  Any other selection can only be kept by leaving the other tools out.
     """
     mode = MODES[one_of(choice.get("mode"), f"{_CHOICE}.mode", ("auto", "required"))]
-    given = as_list(choice.get("tools"), f"{_CHOICE}.tools")
+    given = as_list(choice.get("tools"), f"{_CHOICE}.tools", MOST_TOOLS)
     if not given:
         refuse(f"{_CHOICE}.tools", "at least one tool is needed")
     names: set[str] = set()
+    kinds: list[str] = []
     for n, value in enumerate(given):
         where = f"{_CHOICE}.tools[{n}]"
         tool = as_object(value, where)
-        if tool.get("type", "function") == "function":
+        kinds.append(as_name(tool.get("type", "function"), f"{where}.type"))
+        if kinds[-1] == "function":
             names.add(_named(tool, where, read))
-        elif tool["type"] == "namespace":
+        elif kinds[-1] == "namespace":
             names |= {
                 sent for sent, (space, _) in read.namespaced.items() if space == tool.get("name")
             }
     if not names:
         if mode == "any":
-            unsupported(f"{_CHOICE}.tools", "none of them can be called here; only functions can")
+            _not_callable(f"tools.{kinds[0][:64]}")
         return tools, {"type": "none"} if tools else None
     if len(names) == 1 and mode == "any":
         return tools, {"type": "tool", "name": names.pop()}

@@ -78,6 +78,7 @@ def canonical(call: ChatCall) -> dict[str, Any]:
         "tags": list(request.tags),
         "dropped": list(request.dropped),
         "include_usage": call.include_usage,
+        "legacy_functions": call.legacy_functions,
     }
     return {name: value for name, value in every.items() if value}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.core.errors import BadRequest
 from app.core.measure import measure
 from app.dialects.anthropic_messages import error_body, error_event, parse, parse_count_tokens
-from app.dialects.anthropic_wire import encode
+from app.dialects.anthropic_wire import count_tokens_body, encode
 
 HI = {"role": "user", "content": "Hi"}
 LEAST: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [HI]}
@@ -49,6 +49,40 @@ def test_unknown_fields_survive_a_change() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"name": "f"}, {"type": "web_search_20250305", "name": "web_search"}]},
+        {"tools": [{"type": "mcp_toolset", "mcp_server_name": "s"}]},
+        {"mcp_servers": [{"type": "url", "url": "https://example.com", "name": "s"}]},
+    ],
+)
+def test_a_forced_tool_may_be_any_that_can_be_there(fields: dict[str, Any]) -> None:
+    choice = {"type": "tool", "name": "web_search"}
+    request = parse(orjson.dumps({**LEAST, **fields, "tool_choice": choice}))
+    assert request.options["tool_choice"] == choice
+
+
+@pytest.mark.parametrize("model", [{}, {"model": None}])
+def test_a_body_that_names_no_model_means_the_default_one(model: dict[str, None]) -> None:
+    """And is written again: the upstream has to be told."""
+    prompt = {"messages": [HI], "extra": [1]}
+    body = orjson.dumps({**model, "max_tokens": 9, **prompt})
+    request = parse(body, "claude-haiku-5-5")
+    assert request.model == "claude-haiku-5-5"
+    assert orjson.loads(encode(request, "claude-haiku-5-5")) == {
+        "model": "claude-haiku-5-5",
+        "max_tokens": 9,
+        **prompt,
+    }
+    assert parse(body).model == "auto"
+    counted = parse_count_tokens(orjson.dumps({**model, **prompt}), "claude-haiku-5-5")
+    assert orjson.loads(count_tokens_body(counted, "claude-haiku-5-5")) == {
+        "model": "claude-haiku-5-5",
+        **prompt,
+    }
+
+
 @pytest.mark.parametrize("system", [None, "", []])
 def test_no_system_prompt_is_none(system: object) -> None:
     assert parse(orjson.dumps({**LEAST, "system": system, "tools": None})).system == ()
@@ -75,7 +109,6 @@ def block(**fields: Any) -> list[dict[str, Any]]:
 
 
 WRONG = [
-    ({"model": None}, "model"),
     ({"model": ""}, "model"),
     ({"model": 7}, "model"),
     ({"max_tokens": None}, "max_tokens"),
@@ -127,6 +160,12 @@ WRONG = [
     ({"output_config": []}, "output_config"),
     ({"tool_choice": "auto"}, "tool_choice"),
     ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+    ({"tool_choice": {"type": "tool", "name": "f"}}, "tool_choice.name"),
+    ({"tool_choice": {"type": "tool", "name": "g"}, "tools": [{"name": "f"}]}, "tool_choice.name"),
+    (
+        {"tool_choice": {"type": "tool", "name": "a b"}, "tools": [{"type": "mcp_toolset"}]},
+        "tool_choice.name",
+    ),
     ({"cache_control": "ephemeral"}, "cache_control"),
     ({"context_management": []}, "context_management"),
     ({"context_management": {"edits": [7]}}, "context_management.edits.0"),
@@ -224,3 +263,16 @@ def test_an_error_has_anthropics_shape() -> None:
         "type": "overloaded_error",
         "message": "Busy\n\nnow",
     }
+
+
+SAID_TWICE = [
+    b'{"model":"a","max_tokens":1,"model":"b","messages":[{"role":"user","content":"x"}]}',
+    b'{"model":"a","max_tokens":1,"mod\\u0065l":"b","messages":[{"role":"user","content":"x"}]}',
+]
+
+
+@pytest.mark.parametrize("body", SAID_TWICE)
+def test_a_body_that_says_a_field_twice_is_written_anew(body: bytes) -> None:
+    """Whoever reads it after us must not find another model in it than we held for."""
+    request = parse(body)
+    assert (request.model, request.original) == ("b", None)

@@ -27,8 +27,8 @@ from tests.dialects.openai_chat_dialogues import (
 
 REQUESTS = [path for path in dialogues("requests") if "canonical" in sections(path)]
 REFUSALS = [path for path in dialogues("requests") if "refused" in sections(path)]
-# passed on as they are: models differ in what they take there
-LEFT_TO_THE_VENDOR = {"assistant_first", "prefill"}
+# passed on as it is: models differ in what they take there
+LEFT_TO_THE_VENDOR = {"prefill"}
 TAKEN = [path for path in REQUESTS if path.stem not in LEFT_TO_THE_VENDOR]
 
 
@@ -81,7 +81,7 @@ def test_a_request_is_refused_with_this_error(path: Path) -> None:
 @pytest.mark.parametrize("path", dialogues("replies"), ids=name)
 def test_a_reply_becomes_this_answer(path: Path) -> None:
     parts = sections(path)
-    answer = reply_bytes(reply(parts["reply"]), RECEIPT)
+    answer = reply_bytes(reply(parts["reply"]), RECEIPT, legacy_functions="legacy" in parts)
     assert orjson.loads(answer) == orjson.loads(parts["answer"])
     ChatCompletion.model_validate_json(answer, strict=True)
 
@@ -93,8 +93,9 @@ def test_a_stream_becomes_these_bytes_however_its_events_arrive(path: Path) -> N
     include_usage = parts.get("include_usage", "false").strip() == "true"
     expected = parts["chunks"].lstrip("\n").rstrip("\n").encode() + b"\n\n"
 
-    at_once = ChunkWriter(OPENING, include_usage)
-    one_by_one = ChunkWriter(OPENING, include_usage)
+    legacy = "legacy" in parts
+    at_once = ChunkWriter(OPENING, include_usage, legacy_functions=legacy)
+    one_by_one = ChunkWriter(OPENING, include_usage, legacy_functions=legacy)
 
     assert at_once.feed(events) + at_once.finish(RECEIPT) == expected
     singly = b"".join([one_by_one.feed([event]) for event in events])

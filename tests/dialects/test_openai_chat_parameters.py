@@ -53,6 +53,43 @@ def test_neutral_values_ask_for_nothing() -> None:
             assert request(**{name: value}) == request()
 
 
+@pytest.mark.parametrize("model", [{}, {"model": None}])
+def test_a_body_that_names_no_model_means_the_default_one(model: dict[str, None]) -> None:
+    body = orjson.dumps({**model, "messages": [USER]})
+    assert parse(body, "sonnet").request.model == "sonnet"
+    assert parse(body).request.model == "auto"
+    assert parse(orjson.dumps({"model": "opus", "messages": [USER]}), "sonnet").request.model == (
+        "opus"
+    )
+
+
+def test_a_temperature_that_is_capped_is_reported() -> None:
+    assert request(temperature=1.01).dropped == ("temperature",)
+    assert request(temperature=1.01).options == {"temperature": 1}
+    assert request(temperature=1).dropped == ()
+
+
+OLD = {"functions": [{"name": "go"}]}
+TOOLS = {"tools": [{"type": "function", "function": {"name": "stop"}}]}
+FORMS: list[tuple[dict[str, Any], bool, dict[str, Any] | None]] = [
+    (OLD, True, {"type": "auto", "disable_parallel_tool_use": True}),
+    ({**OLD, "function_call": "none"}, True, {"type": "none"}),
+    ({**OLD, "tools": []}, True, {"type": "auto", "disable_parallel_tool_use": True}),
+    ({**OLD, **TOOLS}, False, None),
+    ({**TOOLS, "functions": []}, False, None),
+    ({"functions": []}, False, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "legacy", "choice"), FORMS)
+def test_functions_alone_are_answered_in_their_own_form_with_one_call(
+    *, fields: dict[str, Any], legacy: bool, choice: dict[str, Any] | None
+) -> None:
+    call = parse(orjson.dumps({"messages": [USER], **fields}))
+    assert call.legacy_functions is legacy
+    assert call.request.options.get("tool_choice") == choice
+
+
 EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 

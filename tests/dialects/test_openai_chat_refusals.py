@@ -20,6 +20,10 @@ GO = {"type": "function", "function": {"name": "go"}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "go", "arguments": "{}"}}
 
 
+def tool(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
 def ask(**fields: object) -> ChatCall:
     return parse(orjson.dumps({"model": "auto", "messages": [USER], **fields}))
 
@@ -79,7 +83,6 @@ def test_a_parameter_that_cannot_be_honoured_is_refused(name: str, value: object
 
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
-    ({"model": None}, "model"),
     ({"model": ""}, "model"),
     ({"model": 4}, "model"),
     ({"model": "m" * 257}, "model"),
@@ -134,6 +137,14 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"tool_choice": GO}, "tool_choice.function.name"),
     ({"tool_choice": {"type": "function"}, "tools": [GO]}, "tool_choice.function"),
     ({"function_call": {"name": "x"}, "tools": [GO]}, "function_call.function.name"),
+    ({"tools": [GO, tool("a b")]}, "tools[1].function.name"),
+    ({"tools": [tool("é")]}, "tools[0].function.name"),
+    ({"tools": [tool("n" * 129)]}, "tools[0].function.name"),
+    ({"tools": [tool("go\n")]}, "tools[0].function.name"),
+    ({"functions": [{"name": "a.b"}]}, "functions[0].name"),
+    ({"tools": [GO, tool("stop"), GO]}, "tools[2].function.name"),
+    ({"functions": [{"name": "go"}, {"name": "go"}]}, "functions[1].name"),
+    ({"tools": [GO], "functions": [{"name": "go"}]}, "functions[0].name"),
 ]
 
 
@@ -198,10 +209,29 @@ WRONG_MESSAGES: list[tuple[list[Any], str]] = [
     (image("file:///etc/passwd"), f"{IMAGE_AT}.url"),
     (image("data:image/png,raw"), f"{IMAGE_AT}.url"),
     (image("data:image/png;base64,"), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,@@@@"), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,iVBORw0"), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,iVBO\nRw0="), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,iVBO-_0="), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,iV=ORw0="), f"{IMAGE_AT}.url"),
+    (image("data:image/png;base64,===="), f"{IMAGE_AT}.url"),
+    (image("data:image/tiff;base64,iVBORw0="), f"{IMAGE_AT}.url"),
     (part(type="file"), FILE_AT),
     (file(), f"{FILE_AT}.file_data"),
     (file(file_data="data:text/plain;base64,aGk="), f"{FILE_AT}.file_data"),
     (file(file_data="JVBERi0x", filename=1), f"{FILE_AT}.filename"),
+    (file(file_data="JVBERi0x!"), f"{FILE_AT}.file_data"),
+    (file(file_data="data:application/pdf;base64,%PDF"), f"{FILE_AT}.file_data"),
+    ([{"role": "assistant", "content": "Hi"}, USER], "messages[0].role"),
+    (
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": " "},
+            {"role": "assistant", "content": "Hi"},
+            USER,
+        ],
+        "messages[2].role",
+    ),
     ([{"role": "system", "content": [{"type": "image_url"}]}, USER], "messages[0].content[0].type"),
     (assistant(content=None), "messages[1].content"),
     (assistant(), "messages[1].content"),
@@ -322,7 +352,7 @@ def test_a_wrong_selection_of_tools_is_named() -> None:
 
 
 WORDS = """role content type text user assistant system tool function tool_calls tool_call_id id
-name arguments image_url url file file_data data:image/png;base64,AA refusal cache_control ttl 12h
+name arguments image_url url file file_data data:image/png;base64,AAAA refusal cache_control ttl 12h
 parameters properties items mode required allowed_tools json_schema schema explicit {} auto
 prompt_cache_breakpoint ephemeral"""
 WORD = st.sampled_from(WORDS.split())

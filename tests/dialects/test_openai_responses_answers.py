@@ -72,8 +72,9 @@ def test_an_answer_s_items_may_be_sent_back_as_they_are() -> None:
     answer = reply_bytes(replace(REPLY, content=content, stop_reason="tool_use"), RECEIPT, SEALED)
     items = orjson.loads(answer)["output"]
     output = {"type": "function_call_output", "call_id": "toolu_1", "output": "ok"}
-    again = parse(orjson.dumps({"model": "auto", "input": [*items, output]})).request
-    assert orjson.dumps(again.messages[0]["content"]) == orjson.dumps(content)
+    asked = {"role": "user", "content": "Look."}
+    again = parse(orjson.dumps({"model": "auto", "input": [asked, *items, output]})).request
+    assert orjson.dumps(again.messages[1]["content"]) == orjson.dumps(content)
 
 
 KEPT_BACK: list[dict[str, Any]] = [

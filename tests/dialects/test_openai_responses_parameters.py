@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 import orjson
 import pytest
 from openai.types.responses import response_create_params
 
+from app.core.adaptation import adapt
+from app.core.models import Accepts
 from app.dialects.openai_responses import ResponsesCall, parse
 from app.dialects.openai_responses_parameters import RESPONSES_PARAMETERS
+from tests.core.catalogs import SONNET
 
 
 def ask(**fields: object) -> ResponsesCall:
@@ -55,6 +59,19 @@ def test_neutral_values_ask_for_nothing() -> None:
 
 def test_unknown_fields_are_reported() -> None:
     assert ask(client_metadata={"a": "b"}, seed=1).request.dropped == ("client_metadata", "seed")
+
+
+@pytest.mark.parametrize("model", [{}, {"model": None}])
+def test_a_body_that_names_no_model_means_the_default_one(model: dict[str, None]) -> None:
+    body = orjson.dumps({**model, "input": "Hi"})
+    assert parse(body, "sonnet").request.model == "sonnet"
+    assert parse(body).request.model == "auto"
+
+
+def test_an_effort_that_a_model_has_no_use_for_is_reported_under_its_own_name() -> None:
+    model = replace(SONNET, accepts=Accepts(effort=False))
+    adapted = adapt(ask(reasoning={"effort": "low"}).request, model)
+    assert adapted.dropped == ("reasoning.effort",)
 
 
 EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]

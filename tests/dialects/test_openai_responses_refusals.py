@@ -57,10 +57,6 @@ UNSUPPORTED: list[tuple[str, Any]] = [
     ("include", ["message.output_text.logprobs"]),
     ("service_tier", "flex"),
     ("service_tier", "priority"),
-    ("tool_choice", {"type": "web_search_preview"}),
-    ("tool_choice", {"type": "custom", "name": "apply_patch"}),
-    ("tool_choice", {"type": "mcp", "server_label": "x"}),
-    ("tool_choice", {"type": "shell"}),
 ]
 
 
@@ -70,6 +66,40 @@ def test_a_parameter_that_cannot_be_honoured_is_refused(name: str, value: object
     assert type(error) is UnsupportedParameter
     assert error.param == name
     assert error.message.startswith(f"{name}: ")
+
+
+def space(name: str, *functions: str) -> dict[str, Any]:
+    tools = [{"type": "function", "name": function} for function in functions]
+    return {"type": "namespace", "name": name, "tools": tools}
+
+
+BROKEN = "data:image/png;base64,@@@"
+FORCED: list[tuple[Any, str]] = [
+    ({"type": "web_search_preview"}, "tools.web_search_preview"),
+    ({"type": "custom", "name": "apply_patch"}, "tools.custom"),
+    ({"type": "mcp", "server_label": "x"}, "tools.mcp"),
+    ({"type": "shell"}, "tools.shell"),
+    (
+        {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]},
+        "tools.web_search",
+    ),
+    ("required", "tools.web_search"),
+]
+
+
+@pytest.mark.parametrize(("choice", "param"), FORCED)
+def test_a_hosted_tool_that_is_forced_is_refused_by_its_kind(choice: object, param: str) -> None:
+    tools = [{"type": "web_search"}]
+    error = refusal(tool_choice=choice, tools=tools)
+    assert type(error) is UnsupportedParameter
+    assert error.param == param
+    assert error.message.startswith(f"{param}: ")
+
+
+def test_required_with_one_function_beside_hosted_tools_calls_the_function() -> None:
+    call = ask(tool_choice="required", tools=[{"type": "web_search"}, GO])
+    assert call.request.options["tool_choice"] == {"type": "any"}
+    assert call.request.dropped == ("tools.web_search",)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -112,7 +142,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "x"}]}]},
         "input[0].content[0].file_url",
     ),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": BROKEN}]}]},
+        "input[0].content[0].image_url",
+    ),
     ({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "input[0].content[0]"),
+    ({"input": [{"role": "assistant", "content": "Hi"}]}, "input[0]"),
+    ({"input": [{"role": "system", "content": "Go."}, CALL, OUTPUT]}, "input[1]"),
     ({"input": [{**CALL, "call_id": ""}, OUTPUT]}, "input[0].call_id"),
     ({"input": [{**CALL, "name": None}, OUTPUT]}, "input[0].name"),
     ({"input": [{**CALL, "namespace": 1}, OUTPUT]}, "input[0].namespace"),
@@ -139,6 +175,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "namespace", "tools": []}]}, "tools[0].name"),
     ({"tools": [{"type": "namespace", "name": "n"}]}, "tools[0].tools"),
     ({"tools": [{"type": "namespace", "name": "n", "tools": [{}]}]}, "tools[0].tools[0].name"),
+    ({"tools": [{**GO, "name": "a b"}]}, "tools[0].name"),
+    ({"tools": [{**GO, "name": "n" * 129}]}, "tools[0].name"),
+    ({"tools": [GO, GO]}, "tools[1].name"),
+    ({"tools": [space("n" * 126, "go")]}, "tools[0].tools[0].name"),
+    ({"tools": [space("crm:eu", "go")]}, "tools[0].tools[0].name"),
+    ({"tools": [space("crm", "go"), {**GO, "name": "crm__go"}]}, "tools[1].name"),
+    ({"tools": [space("crm", "go", "go")]}, "tools[0].tools[1].name"),
     ({"tool_choice": "any"}, "tool_choice"),
     ({"tool_choice": {}}, "tool_choice.type"),
     ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
@@ -147,8 +190,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tool_choice": {"type": "allowed_tools", "mode": "auto"}}, "tool_choice.tools"),
     ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, "tool_choice.tools"),
     (
-        {"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "mcp"}]}},
-        "tool_choice.tools",
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": 1}]}},
+        "tool_choice.tools[0].type",
     ),
     (
         {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [GO]}},
@@ -178,7 +221,7 @@ def test_a_wrong_value_is_refused_by_its_path(fields: dict[str, Any], param: str
 
 WORDS = """role content type text user assistant system developer message function_call call_id
 c1 function_call_output output reasoning encrypted_content summary name arguments input_image
-image_url input_file file_url file_data data:image/png;base64,AA refusal cache_control ttl 12h
+image_url input_file file_url file_data data:image/png;base64,AAAA refusal cache_control ttl 12h
 input_text output_text parameters properties mode required allowed_tools tools json_schema schema
 namespace function custom_tool_call input additional_tools {} auto format effort bnVsbA== W10="""
 WORD = st.sampled_from(WORDS.split())
@@ -248,7 +291,7 @@ STEP = st.tuples(st.sampled_from(["call", "call", *SPOKEN]), st.integers(0, 4))
 
 def conversation(steps: list[tuple[str, int]]) -> list[dict[str, Any]]:
     """Each step an item; the output of a call comes so many steps after it."""
-    items: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = [{"role": "user", "content": "Hi"}]
     due: list[tuple[int, dict[str, Any]]] = []
     for n, (name, delay) in enumerate(steps):
         items.append(SPOKEN.get(name, {**CALL, "call_id": f"c{n}"}))
@@ -261,9 +304,6 @@ def conversation(steps: list[tuple[str, int]]) -> list[dict[str, Any]]:
 @given(steps=st.lists(STEP, max_size=9))
 def test_every_call_of_a_turn_is_answered_in_the_next_one(steps: list[tuple[str, int]]) -> None:
     found = outcome(input=conversation(steps))
-    if all(name == "thought" for name, _ in steps):
-        assert isinstance(found, BadRequest)
-        return
     assert isinstance(found, ResponsesCall)
     turns = [*found.request.messages, {"role": "user", "content": []}]
     calls = [name for name, _ in steps if name == "call"]

@@ -211,7 +211,6 @@ def test_links_lead_somewhere(document: str) -> None:
 
 WITHOUT_EFFECT = {
     "server.cors_origins": r"\.cors_origins\b",
-    "routing.default_model": r"\.default_model\b",
     "routing.sonnet_share": r"\.sonnet_share\b",
     "fallbacks.<model>": r"\bfallback_models\b",
     "retention.requests_days": r"\.requests_days\b",

@@ -166,7 +166,10 @@ def test_hosted_tools_are_left_out_and_reported(upstream: Simulated, client: ope
         client.responses.create(
             model="haiku", input="Hello", tools=[SEARCH], tool_choice={"type": "web_search_preview"}
         )
-    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "tool_choice")
+    assert (refused.value.code, refused.value.param) == (
+        "unsupported_parameter",
+        "tools.web_search_preview",
+    )
     assert len(upstream.log()) == 1
 
 
