@@ -38,6 +38,7 @@ class Exchange:
     request_id: str
     key_id: str | None = None
     fail: Callable[[Exception], bytes] | None = None
+    named: dict[bytes, bytes] | None = None
 
     @property
     def headers(self) -> Iterable[Header]:
@@ -46,11 +47,11 @@ class Exchange:
         return headers
 
     def header(self, name: bytes) -> str | None:
-        """The first request header of that lower-case name, as text."""
-        for key, value in self.headers:
-            if key == name:
-                return str(value, "latin-1")
-        return None
+        """The last request header of that lower-case name, as text."""
+        if self.named is None:
+            self.named = dict(self.headers)
+        value = self.named.get(name)
+        return None if value is None else str(value, "latin-1")
 
     async def body(self) -> bytes:
         """The whole body.  Raises RequestTooLarge as soon as it is known to be too large."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.core.money import PICO_PER_NANO, NanoUsd, pico_text, round_half_even
@@ -53,6 +54,10 @@ class Prices:
     us: int = ONE
     batch: int = ONE
     web_search_nano_usd: int = 0
+
+    def __hash__(self) -> int:
+        """Of what tells most of them apart: the mappings have no hash."""
+        return hash((self.effective_from, self.tiers[0].rates.input))
 
     def tier(self, prompt_tokens: int) -> Tier:
         """The dearest threshold that `prompt_tokens` is strictly above."""
@@ -130,10 +135,18 @@ def uncached(usage: Usage) -> Usage:
     )
 
 
-def snapshot(model: str, usage: Usage, prices: Prices) -> dict[str, object]:
+def snapshot(model: str, usage: Usage, prices: Prices) -> Mapping[str, object]:
     """All it takes to recompute `price(usage, prices)` by hand, as JSON values."""
     tier = prices.tier(usage.prompt_tokens)
-    factor, divisor = multiplier(usage, prices)
+    return _snapshot(model, prices, tier, multiplier(usage, prices))
+
+
+@lru_cache(maxsize=1_024)
+def _snapshot(
+    model: str, prices: Prices, tier: Tier, factors: tuple[int, int]
+) -> Mapping[str, object]:
+    """The same for every call of a model in one tier: made once, never written to."""
+    factor, divisor = factors
     return {
         "model": model,
         "effective_from": prices.effective_from.isoformat(),

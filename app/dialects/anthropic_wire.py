@@ -16,7 +16,7 @@ from app.dialects.anthropic_usage import usage_from
 VERSION = "2026-10-21"
 VERSION_WITH_SAMPLING = "2023-06-01"
 
-_HEADERS: Mapping[str, str] = {"anthropic-version": VERSION}
+USUAL_HEADERS: Mapping[str, str] = {"anthropic-version": VERSION}
 _HEADERS_WITH_SAMPLING: Mapping[str, str] = {"anthropic-version": VERSION_WITH_SAMPLING}
 
 # What a token count does not take, whatever else a caller sends with a message.
@@ -76,7 +76,7 @@ def wire_headers(request: Request) -> Mapping[str, str]:
     """The `anthropic-*` headers that the body of `request` needs."""
     if any(name in request.options for name in SAMPLING):
         return _HEADERS_WITH_SAMPLING
-    return _HEADERS
+    return USUAL_HEADERS
 
 
 def reply_from(body: bytes, headers: Mapping[str, str] | None = None) -> Reply:

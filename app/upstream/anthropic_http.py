@@ -16,6 +16,7 @@ from app.core.errors import (
     APITimeoutError,
     UpstreamError,
 )
+from app.dialects.anthropic_wire import USUAL_HEADERS
 from app.upstream.options import UpstreamOptions
 from app.upstream.transport import (
     CONNECT_SHARE,
@@ -48,6 +49,7 @@ class AiohttpTransport:
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": "tollkeeper",
+            **USUAL_HEADERS,
         }
         connect_s = min(options.connect_timeout_s, CONNECT_SHARE * options.opening_timeout_s)
         self._whole = aiohttp.ClientTimeout(total=options.total_timeout_s, connect=connect_s)
@@ -100,7 +102,7 @@ class AiohttpTransport:
         return await session.post(
             url,
             data=body if len(body) <= BYTES_SENT_AT_ONCE else BytesIO(body),
-            headers=headers,
+            headers=None if headers is USUAL_HEADERS else headers,
             timeout=limits,
             allow_redirects=False,
         )
