@@ -11,7 +11,7 @@ import typer
 from app.commands.environment import database_url
 from app.commands.failure import WRONG_USAGE, CommandFailed
 from app.commands.keys import keys_commands
-from app.commands.output import complain, say
+from app.commands.output import complain, say, show_json
 from app.config.problems import ConfigError
 
 app = typer.Typer(
@@ -121,11 +121,12 @@ def simulate(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 0,
     host: Annotated[str, typer.Option(help="what to listen on")] = "127.0.0.1",
+    as_json: Json = False,
 ) -> None:
     """Serve the simulated upstream alone."""
     from app.commands.simulate import simulate as run  # noqa: PLC0415
 
-    run(host, port)
+    run(host, port, as_json=as_json)
 
 
 @config_commands.command("check")
@@ -140,14 +141,31 @@ def config_check(*, config: Config = None, as_json: Json = False) -> None:
 def db_upgrade(
     *,
     quiet: Annotated[bool, typer.Option("--quiet", help="say nothing when all is well")] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring the database to this version's tables."""
     from app.commands.stored import shown, upgrade  # noqa: PLC0415
+    from app.store.tables import REVISION  # noqa: PLC0415
 
     url = database_url()
     upgrade(url)
-    if not quiet:
+    if as_json:
+        show_json({"database": shown(url), "revision": REVISION})
+    elif not quiet:
         say(f"The database {shown(url)} is up to date.")
+
+
+@db_commands.command("copy")
+def db_copy(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="the database to copy")],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help="an empty database")],
+    as_json: Json = False,
+) -> None:
+    """Copy everything that is stored into an empty database, SQLite or PostgreSQL."""
+    from app.commands.copy_database import copy  # noqa: PLC0415
+
+    copy(source, target, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ def upgrade(url: str) -> None:
         raise CommandFailed(f"the database {shown(url)} can't be migrated: {error}") from error
 
 
-def shown(url: str) -> str:
+def shown(url: str, given_as: str = "TOLLKEEPER_DATABASE_URL") -> str:
     """The URL without its password.  Raises WrongUsage when it is not a URL."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError as error:
-        raise WrongUsage("TOLLKEEPER_DATABASE_URL is not a database's URL") from error
+        raise WrongUsage(f"{given_as} is not a database's URL") from error
 
 
 def is_sqlite(url: str) -> bool:

@@ -17,6 +17,7 @@ class Key:
     """One virtual key.  Budgets in nano-USD; None means no limit.
 
     `models` None means every offered model; `team_limited` says that the key's team has a budget.
+    `secret_sha256` tells which of its secrets a caller showed; None where none was.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Key:
     tpm: int | None = None
     max_parallel: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    secret_sha256: str | None = field(default=None, repr=False)
 
     @property
     def limited(self) -> bool:

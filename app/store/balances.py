@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, update
 
 from app.core.budgets import Scope
 from app.store.prepared import texts
 from app.store.scopes import WindowRow
 from app.store.statements import Statements
+from app.store.tables import rollups, windows
 from app.store.writes import ROLLUP_COLUMNS, Row
 
 
@@ -74,14 +75,45 @@ class Balances:
 
 def make_windows(
     connection: Connection, statements: Statements, missing: Iterable[WindowRow]
-) -> None:
-    """Insert missing rows in one order, in a transaction that locks nothing else."""
+) -> str | None:
+    """Insert missing rows in one order, in a transaction that locks nothing else.
+
+    A global window then holds all that was spent in it, with a limit or without; its id.
+    """
+    ordered = sorted(missing, key=lambda window: window.id)
     statements.make_windows.many(
         connection,
         (
             {"id": w.id, "scope_kind": w.kind, "scope_id": w.scope_id, "period": w.period}
-            for w in sorted(missing, key=lambda window: window.id)
+            for w in ordered
         ),
+    )
+    counted = None
+    for window in ordered:
+        if window.kind == "global":
+            _count_everything(connection, window)
+            counted = window.id
+    return counted
+
+
+def _count_everything(connection: Connection, window: WindowRow) -> None:
+    """Set the global window to what its days' roll-ups say; the difference was never counted."""
+    is_row = windows.c.id == window.id
+    known = connection.execute(select(windows.c.spent_nano_usd).where(is_row).with_for_update())
+    first_day = window.period.partition(":")[2]
+    spent = connection.execute(
+        select(func.coalesce(func.sum(rollups.c.cost_nano_usd), 0)).where(
+            rollups.c.day >= first_day
+        )
+    )
+    more = int(spent.scalar_one()) - known.scalar_one()
+    connection.execute(
+        update(windows)
+        .where(is_row)
+        .values(
+            spent_nano_usd=windows.c.spent_nano_usd + more,
+            uncounted_nano_usd=windows.c.uncounted_nano_usd + more,
+        )
     )
 
 

@@ -30,8 +30,9 @@ MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
 # Where callers queue up during a commit, more are on their way: one commit serves them all, and a
-# transaction's own cost (1/3 of the CPU of a small call) is shared. A lone caller never waits.
-GATHER_S = 0.001
+# transaction's own cost (1/3 of the CPU of a small call) is shared. A few callers never wait.
+BUSY_ENTRIES = 4
+GATHER_S = 0.002
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 T = TypeVar("T")
 
@@ -62,29 +63,42 @@ class BatchWriter:
         self._books = books
         self._owner = owner
         self._queue: deque[Entry] = deque()
+        self._batch: Sequence[Entry] = ()
+        self._stopped = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.broken = False
 
     def submit(self, entry: Entry) -> None:
-        """Enter it with the next transaction; while the database is broken nothing is opened."""
-        if self.broken and isinstance(entry, Open):
-            entry.future.set_result(_unavailable())
+        """Enter it with the next transaction; while the database is broken nothing is opened.
+
+        A writer that was stopped answers at once and writes nothing: nobody may wait for ever.
+        """
+        if self._stopped or (self.broken and isinstance(entry, Open)):
+            self._refuse(entry)
             return
         self._queue.append(entry)
         self._wake.set()
         self._idle.clear()
 
     async def run(self) -> None:
-        """Write until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await self._write(self._take())
-                if self._queue:
-                    await asyncio.sleep(GATHER_S)
+        """Write until cancelled; whatever is not written by then is left to its row."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    self._batch = self._take()
+                    await self._write(self._batch)
+                    if len(self._queue) >= BUSY_ENTRIES:
+                        await asyncio.sleep(GATHER_S)
+                self._idle.set()
+        finally:
+            self._stopped = True
+            for entry in (*self._batch, *self._queue):
+                self._refuse(entry)
+            self._queue.clear()
             self._idle.set()
 
     async def drain(self) -> None:
@@ -120,8 +134,9 @@ class BatchWriter:
         for _ in range(RETRIES):
             posted, error = await _outcome(self._database.write(partial(self._post, batch)))
             if posted is not None and posted.missing:
-                _, error = await _outcome(self._database.write(partial(self._make, posted)))
+                counted, error = await _outcome(self._database.write(partial(self._make, posted)))
                 if error is None:
+                    self._books.counted = counted or self._books.counted
                     continue
             if error is None and posted is not None:
                 self._answer(batch, posted)
@@ -145,8 +160,8 @@ class BatchWriter:
     def _post(self, batch: Sequence[Entry], connection: Connection) -> Posted:
         return post(connection, self._books, batch)
 
-    def _make(self, posted: Posted, connection: Connection) -> None:
-        make_windows(connection, self._books.statements, posted.missing)
+    def _make(self, posted: Posted, connection: Connection) -> str | None:
+        return make_windows(connection, self._books.statements, posted.missing)
 
     def _answer(self, batch: Sequence[Entry], posted: Posted) -> None:
         self.broken = False

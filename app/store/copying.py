@@ -3,65 +3,109 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, func, insert, select, text, tuple_
+from sqlalchemy import Connection, Select, Table, func, insert, inspect, select, text, tuple_
 
-from app.core.errors import BadRequest
-from app.store.database import Database, clock_us, open_database
+from app.store.database import Database, clock_us, is_current, open_database
 from app.store.migrate import upgrade
 from app.store.tables import METADATA, audit, processes
 
 ROWS_AT_ONCE = 1_000
+COPIED = tuple(table for table in METADATA.sorted_tables if table is not processes)
+
+Told = Callable[[str, int, int], None]
+"""Is told after each page: the table, its rows so far, and all of them."""
+
+
+class CopyRefused(Exception):
+    """Nothing was copied, or the copy can't be relied on: the message says which."""
 
 
 def copy_database(
-    source_url: str, target_url: str, *, rows_at_once: int = ROWS_AT_ONCE
+    source_url: str,
+    target_url: str,
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+    told: Told = lambda _table, _rows, _all: None,
 ) -> dict[str, int]:
     """Copy every table; how many rows of each. Open holds are charged when a gateway next starts.
 
-    Raises BadRequest when a gateway runs on the source or the target is not empty, DatabaseInUse
-    when it is SQLite's, ValueError for an unknown kind of URL, and what SQLAlchemy does.
+    Raises CopyRefused, DatabaseInUse when a gateway runs on a SQLite file, ValueError for an
+    unknown kind of URL, and what SQLAlchemy does.
     """
-    return asyncio.run(_copy(source_url, target_url, rows_at_once))
+    return asyncio.run(_copy(source_url, target_url, rows_at_once, told))
 
 
-async def _copy(source_url: str, target_url: str, rows_at_once: int) -> dict[str, int]:
+async def _copy(source_url: str, target_url: str, rows_at_once: int, told: Told) -> dict[str, int]:
     source, target = open_database(source_url), open_database(target_url)
     try:
+        if source.url == target.url:
+            raise CopyRefused("the source and the target are the same database")
         source.claim()
         target.claim()
-        living = 0 if source.dialect.name == "sqlite" else await source.run(_living_processes)
-        if living:
-            raise BadRequest("a gateway runs on the source: stop it first")
-        await target.write(upgrade)
-        tables = [table for table in METADATA.sorted_tables if table is not processes]
-        for table in tables:
-            if await target.run(partial(_count, table)):
-                raise BadRequest(f"the target is not empty: it has rows in {table.name}")
+        await _check_source(source)
+        await _make_target(target)
         copied = {}
-        for table in tables:
-            copied[table.name] = await _copy_table(source, target, table, rows_at_once)
+        for table in COPIED:
+            copied[table.name] = await _copy_table(source, target, table, rows_at_once, told)
         await target.write(_continue_numbering)
+        await _check_source(source)
+        if copied != await source.run(_counts):
+            raise CopyRefused("the source has changed while it was copied: the copy is not whole")
         return copied
     finally:
         await source.close()
         await target.close()
 
 
-async def _copy_table(source: Database, target: Database, table: Table, rows_at_once: int) -> int:
+async def _check_source(source: Database) -> None:
+    if not await is_current(source):
+        await source.run(_ask_nothing)
+        raise CopyRefused("the source has not the tables of this version")
+    living = 0 if source.dialect.name == "sqlite" else await source.run(_living_processes)
+    if living:
+        raise CopyRefused(
+            "a gateway runs on the source: stop it first (one that was killed counts as running "
+            "until its lease ends)"
+        )
+
+
+async def _make_target(target: Database) -> None:
+    """Give an empty database its tables; whatever has any must have this version's, and no rows."""
+    names = await target.run(lambda connection: inspect(connection).get_table_names())
+    if not names:
+        await target.write(upgrade)
+    elif not await is_current(target):
+        raise CopyRefused(f"the target is not empty: it has a table {min(names)}")
+    filled = {name: count for name, count in (await target.run(_counts)).items() if count}
+    if filled:
+        raise CopyRefused(f"the target is not empty: it has rows in {', '.join(filled)}")
+
+
+async def _copy_table(
+    source: Database, target: Database, table: Table, rows_at_once: int, told: Told
+) -> int:
     """In the order of the primary key, a page at a time."""
     key = list(table.primary_key.columns)
     first = select(table).order_by(*key).limit(rows_at_once)
+    total = await source.run(partial(_count, table))
     rows = await source.run(partial(_read, first))
     count = 0
     while rows:
         await target.write(partial(_insert, table, rows))
         count += len(rows)
+        told(table.name, count, total)
         last = tuple_(*(rows[-1][column.name] for column in key))
         rows = await source.run(partial(_read, first.where(tuple_(*key) > last)))
     return count
+
+
+def _ask_nothing(connection: Connection) -> None:
+    """A database that does not answer says why."""
+    connection.execute(select(1))
 
 
 def _read(statement: Select[Any], connection: Connection) -> list[dict[str, Any]]:
@@ -70,6 +114,10 @@ def _read(statement: Select[Any], connection: Connection) -> list[dict[str, Any]
 
 def _insert(table: Table, rows: list[dict[str, Any]], connection: Connection) -> None:
     connection.execute(insert(table), rows)
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    return {table.name: _count(table, connection) for table in COPIED}
 
 
 def _count(table: Table, connection: Connection) -> int:

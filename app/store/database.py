@@ -47,7 +47,7 @@ class Database(Protocol):
     dialect: Dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
-        """Run a function that reads."""
+        """Run a function that reads: all that it reads is of one moment."""
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run a function that may write; committed when this returns."""
@@ -182,7 +182,9 @@ class PostgresDatabase:
         if "sslmode" in url.query:
             query["ssl"] = url.query["sslmode"]
         self.url = url.set(drivername="postgresql+asyncpg", query=query)
-        self._reading = _postgres_engine(self.url, {})
+        self._reading = _postgres_engine(self.url, {}).execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
         self._writing = _postgres_engine(self.url, BY_INDEX)
         self.dialect = self._writing.dialect
 

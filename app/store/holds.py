@@ -9,7 +9,14 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from app.core.errors import APIConnectionError, APIStatusError, LedgerUnavailable, Refusal
+from app.core.errors import (
+    APIConnectionError,
+    APIStatusError,
+    BadRequest,
+    LedgerUnavailable,
+    Refusal,
+)
+from app.core.money import NANO_PER_USD
 from app.ports import Attempt, CallRecord, Charge, CostSource, Reservation
 from app.store.entries import Close, Closing, Entry, Extend, Granted, Open, State
 from app.store.rows import closing
@@ -18,7 +25,9 @@ OutcomeOf = Callable[[BaseException, str], tuple[int, str]]
 """The status and code that a row shows of a call of that dialect which ended with an error."""
 
 NOT_BILLED = (APIStatusError, APIConnectionError, Refusal)
+MOST_HELD = 1_000_000 * NANO_PER_USD  # no call costs as much; sums must stay far inside 64 bits
 _DISCONNECTED = (499, "client_disconnected")
+_STOPPED = (503, "gateway_stopped")
 _NEVER_SETTLED = (500, "internal_error")
 
 
@@ -93,6 +102,8 @@ class OpenHold:
         return fitted
 
     async def __aenter__(self) -> Self:
+        if self._reservation.bound_nano_usd > MOST_HELD:
+            raise BadRequest("this call could cost more than 1,000,000 USD: ask for less")
         self._started_s = time.monotonic()
         future: asyncio.Future[Granted | Refusal] = asyncio.get_running_loop().create_future()
         self._desk.submit(Open(self._reservation, future, self.give_back))
@@ -215,5 +226,6 @@ class OpenHold:
         if error is None:
             return (200, None) if self._charge is not None else _NEVER_SETTLED
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
-            return _DISCONNECTED
+            # Whoever watches the caller gives no reason; a server that stops waiting does.
+            return _STOPPED if error.args else _DISCONNECTED
         return self._desk.outcome_of(error, self._reservation.dialect)

@@ -16,7 +16,7 @@ from app.store.scopes import Sums, budget_fields, current_periods, key_model_id,
 
 
 def key_from_row(row: Row[Any]) -> Key:
-    """`row` also tells the team's budget."""
+    """`row` also tells the team's budget and the secret's digest."""
     return Key(
         id=row.id,
         name=row.name,
@@ -34,6 +34,7 @@ def key_from_row(row: Row[Any]) -> Key:
         tpm=row.tpm,
         max_parallel=row.max_parallel,
         metadata={} if row.metadata is None else orjson.loads(row.metadata),
+        secret_sha256=row.sha256,
     )
 
 

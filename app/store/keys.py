@@ -30,9 +30,9 @@ MOST_OVERLAP_S = 30 * 86_400
 class Keys:
     """Keys as core values for the pipeline, and as the admin API's JSON objects.
 
-    Look-ups are remembered for a second at most: that long a revoked key may still pass here;
-    the ledger refuses it at its hold. `models` and `model_budgets` are stored as they are given:
-    whoever knows the catalog checks and resolves them.
+    Look-ups are remembered for a second at most: that long a revoked key or a replaced secret may
+    still pass here; the ledger refuses it at its hold. `models` and `model_budgets` are stored as
+    they are given: whoever knows the catalog checks and resolves them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -196,7 +196,7 @@ def _find(connection: Connection, sha256: str) -> Key | None:
         .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
         .outerjoin(teams, teams.c.id == keys.c.team_id)
         .where(key_secrets.c.sha256 == sha256)
-        .add_columns(key_secrets.c.valid_until_us)
+        .add_columns(key_secrets.c.sha256, key_secrets.c.valid_until_us)
     ).one_or_none()
     if row is None:
         return None

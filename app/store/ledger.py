@@ -90,7 +90,10 @@ class SqlLedger:
             await self._database.write(lambda c: give_up(c, self._books.process_id))
 
     def set_global_budget(self, budget: GlobalBudget) -> None:
-        """From the next hold on; a limit counts what is spent while there is one."""
+        """From the next hold on; a new limit finds what its window has spent without it."""
+        was = self._books.budget
+        if was.limit_nano_usd is None or was.window != budget.window:
+            self._books.counted = None
         self._books.budget = budget
 
     def hold(self, reservation: Reservation) -> OpenHold:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row
 
 from app.core.budgets import Shortfall, admit, window_end
 from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
+from app.core.keys import Key
 from app.core.money import usd_text
 from app.store.balances import Balances, Rollups
 from app.store.database import clock_us
@@ -39,19 +40,23 @@ class Posted:
 
 @dataclass(slots=True)
 class Books:
-    """What every transaction of one process shares."""
+    """What every transaction of one process shares.
+
+    `counted` names the global window that is known to hold what was spent in it without a limit.
+    """
 
     statements: Statements
     process_id: str
     budget: GlobalBudget = field(default_factory=GlobalBudget)
+    counted: str | None = None
 
 
 def post(connection: Connection, books: Books, entries: Sequence[Entry]) -> Posted:
     """Enter all of `entries` in the connection's transaction.
 
-    Raises RowsChanged when a row is not as this process left it. Windows without a row are
-    returned instead: rows are made in a transaction of their own, because inserting while
-    holding locks could deadlock.
+    Raises RowsChanged when a row is not as this process left it. Windows without a row, or whose
+    row must be brought up to date, are returned instead: that is done in a transaction of its
+    own, because inserting while holding locks could deadlock.
     """
     return _Posting(connection, books).post(entries)
 
@@ -69,6 +74,7 @@ class _Posting:
         self._rollups = Rollups()
         self._now_us = 0
         self._limits: dict[str, Row[Any]] = {}
+        self._secrets: dict[tuple[str, str], int | None] = {}
         self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}
         self._taken: set[tuple[str, str]] = set()
         self._found: dict[str, Row[Any]] = {}
@@ -82,7 +88,7 @@ class _Posting:
         if opens:
             self._read_limits(opens)
         self._find_windows(closes)
-        missing = self._balances.lock(self._wanted(entries))
+        missing = [*self._balances.lock(self._wanted(entries)), *self._uncounted()]
         if missing:
             return Posted(missing=missing)
         self._read_rows([close for close in closes if close.verify])
@@ -99,11 +105,15 @@ class _Posting:
         return self._close(entry)
 
     def _read_limits(self, opens: Iterable[Open]) -> None:
-        ids = {entry.reservation.key.id for entry in opens}
+        shown = [entry.reservation.key for entry in opens]
+        dialect = self._statements.dialect
         found = self._statements.limits.rows(
-            self._connection, ids=texts(ids, self._statements.dialect)
+            self._connection,
+            ids=texts({key.id for key in shown}, dialect),
+            secrets=texts({key.secret_sha256 for key in shown if key.secret_sha256}, dialect),
         )
         self._limits = {row.id: row for row in found}
+        self._secrets = {(row.id, row.sha256): row.valid_until_us for row in found if row.sha256}
         self._now_us = (found[0].now_us if found else 0) or clock_us(self._connection)
         for entry in opens:
             key_id, model = entry.reservation.key.id, entry.reservation.model
@@ -115,11 +125,9 @@ class _Posting:
         window = limits.budget_window
         current, resets_at = period(window, now), window_end(window, now)
         found = [window_row("key", limits.id, current, limits.max_budget_nano_usd, resets_at)]
-        if limits.model_budgets:
-            limit = model_budgets(limits.model_budgets).get(model)
-            if limit is not None:
-                scope_id = key_model_id(limits.id, model)
-                found.append(window_row("key_model", scope_id, current, limit, resets_at))
+        limit = model_budgets(limits.model_budgets).get(model)
+        scope_id = key_model_id(limits.id, model)
+        found.append(window_row("key_model", scope_id, current, limit, resets_at))
         if limits.team_window is not None:
             window = limits.team_window
             limit = limits.team_max_budget_nano_usd
@@ -131,6 +139,13 @@ class _Posting:
             current = period(budget.window, now)
             found.append(window_row("global", "", current, budget.limit_nano_usd, ends))
         return tuple(found)
+
+    def _uncounted(self) -> Iterable[WindowRow]:
+        """The global window, while calls that no limit stood over may be missing from it."""
+        for windows in self._windows.values():
+            if windows[-1].kind == "global" and windows[-1].id != self._books.counted:
+                return windows[-1:]
+        return ()
 
     def _find_windows(self, closes: Iterable[Close]) -> None:
         """Where the windows of a close are not remembered for sure, its row tells them."""
@@ -174,8 +189,8 @@ class _Posting:
     def _open(self, entry: Open) -> Granted | Refusal:
         asked = entry.reservation
         limits = self._limits.get(asked.key.id)
-        if limits is None or _ended(limits, self._now_us):
-            return InvalidApiKey("this key is unknown, revoked or expired")
+        if limits is None or self._ended(limits, asked.key):
+            return InvalidApiKey("this key is unknown, replaced, revoked or expired")
         if asked.idempotency_key is not None:
             once = (asked.key.id, asked.idempotency_key)
             if once in self._taken:
@@ -194,6 +209,12 @@ class _Posting:
         hold = Granted(granted.nano_usd, windows, self._now_us, limits.team_id)
         self._held.append(held_row(asked, hold, self._books.process_id))
         return hold
+
+    def _ended(self, limits: Row[Any], key: Key) -> bool:
+        ends = [limits.revoked_us, limits.expires_us]
+        if key.secret_sha256 is not None:
+            ends.append(self._secrets.get((key.id, key.secret_sha256), 0))  # 0: replaced for good
+        return any(us is not None and us <= self._now_us for us in ends)
 
     def _extend(self, entry: Extend) -> bool:
         more = entry.granted_nano_usd
@@ -232,11 +253,6 @@ class _Posting:
         changed = self._statements.writes.write(self._connection, changes)
         if changed != len(extended) + len(self._closed):
             raise RowsChanged
-
-
-def _ended(limits: Row[Any], now_us: int) -> bool:
-    ends = (limits.revoked_us, limits.expires_us)
-    return any(us is not None and us <= now_us for us in ends)
 
 
 def _exceeded(short: Shortfall) -> BudgetExceeded:

@@ -25,16 +25,18 @@ def reconcile(connection: Connection) -> dict[str, Any]:
 
 
 def _windows(connection: Connection) -> Iterator[dict[str, Any]]:
+    row = windows.c
     counted = {
-        window: (spent, held)
-        for window, spent, held in connection.execute(
-            select(windows.c.id, windows.c.spent_nano_usd, windows.c.held_nano_usd)
+        window: (spent, held, uncounted)
+        for window, spent, held, uncounted in connection.execute(
+            select(row.id, row.spent_nano_usd, row.held_nano_usd, row.uncounted_nano_usd)
         )
     }
     added = dict(_from_rows(connection))
     for window in sorted(counted.keys() | added.keys()):
-        is_spent, is_held = counted.get(window, (0, 0))
-        spent, held = added.get(window, (0, 0))
+        is_spent, is_held, uncounted = counted.get(window, (0, 0, 0))
+        named, held = added.get(window, (0, 0))
+        spent = uncounted + named
         for name, found, expected in (("spent", is_spent, spent), ("held", is_held, held)):
             if found != expected:
                 yield {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from app.core.budgets import ScopeKind, Window, window_end, window_start
 from app.core.money import usd_text
@@ -17,7 +17,10 @@ from app.store.tables import windows
 
 @dataclass(frozen=True, slots=True)
 class GlobalBudget:
-    """The limit over all keys together; None: no limit, and then nothing is counted."""
+    """The limit over all keys together; None: no limit, and then nothing is counted.
+
+    A row that every call of every process must lock would be dear where nobody asked for it.
+    """
 
     limit_nano_usd: int | None = None
     window: Window = "month"
@@ -80,21 +83,19 @@ def read_sums(
 ) -> dict[str, Sums]:
     """Sums by scope id; `current` names each scope's current period."""
     is_kind = windows.c.scope_kind == kind
-    lifetime = connection.execute(
-        select(windows.c.scope_id, func.sum(windows.c.spent_nano_usd))
+    is_current = windows.c.id.in_([window_id(kind, i, p) for i, p in current.items()])
+    spent, held = windows.c.spent_nano_usd, windows.c.held_nano_usd
+    found = connection.execute(
+        select(
+            windows.c.scope_id,
+            func.sum(case((is_current, spent), else_=0)),
+            func.sum(case((is_current, held), else_=0)),
+            func.sum(spent),
+        )
         .where(is_kind, windows.c.scope_id.in_(list(current)))
         .group_by(windows.c.scope_id)
     )
-    totals = {scope_id: int(total) for scope_id, total in lifetime}
-    now = connection.execute(
-        select(windows.c.scope_id, windows.c.spent_nano_usd, windows.c.held_nano_usd).where(
-            windows.c.id.in_(window_id(kind, i, p) for i, p in current.items())
-        )
-    )
-    amounts = {scope_id: (spent, held) for scope_id, spent, held in now}
-    return {
-        scope_id: Sums(*amounts.get(scope_id, (0, 0)), total) for scope_id, total in totals.items()
-    }
+    return {scope_id: Sums(*map(int, amounts)) for scope_id, *amounts in found}
 
 
 def budget_fields(

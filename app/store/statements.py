@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import literal_column, select, text
+from sqlalchemy import and_, literal_column, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from app.store.prepared import Prepared, among
 from app.store.tables import (
+    key_secrets,
     keys,
     requests,
     teams,
@@ -55,7 +56,11 @@ class Statements:
 
 
 def _limits(dialect: Dialect) -> Any:  # noqa: ANN401  # each statement has its own long type
-    """What admission needs of keys and their teams, and the clock (0 on SQLite)."""
+    """What admission needs of keys and their teams, and the clock (0 on SQLite).
+
+    A key has a row for each of `secrets` that is one of its own, or one row without any.
+    """
+    shown = and_(key_secrets.c.key_id == keys.c.id, among(key_secrets.c.sha256, "secrets", dialect))
     return (
         select(
             keys.c.id,
@@ -67,9 +72,12 @@ def _limits(dialect: Dialect) -> Any:  # noqa: ANN401  # each statement has its 
             keys.c.revoked_us,
             teams.c.budget_window.label("team_window"),
             teams.c.max_budget_nano_usd.label("team_max_budget_nano_usd"),
+            key_secrets.c.sha256,
+            key_secrets.c.valid_until_us,
             literal_column("0" if dialect.name == "sqlite" else _PG_CLOCK).label("now_us"),
         )
         .outerjoin_from(keys, teams, teams.c.id == keys.c.team_id)
+        .outerjoin(key_secrets, shown)
         .where(among(keys.c.id, "ids", dialect))
     )
 

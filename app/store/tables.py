@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -15,6 +18,8 @@ from sqlalchemy import (
 )
 
 REVISION = "2026_11_21_1900"  # what `alembic_version` holds when these tables are in place
+
+MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
@@ -39,6 +44,13 @@ def _count(name: str) -> Column[int]:
 
 def _whole_or_null(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=True)
+
+
+def _in_range(table: str, *names: str) -> Iterator[CheckConstraint]:
+    """SQLite turns a sum that is too large into a float, without a word: it must be refused."""
+    for name in names:
+        rule = f"{name} BETWEEN -{MOST_STORED} AND {MOST_STORED}"
+        yield CheckConstraint(rule, name=f"ck_{table}_{name}")
 
 
 TOKEN_COLUMNS = (
@@ -109,6 +121,7 @@ key_secrets = Table(
 )
 
 # One row per scope and window: `key:<id>@day:2026-11-21`.  A new window is a new row.
+# `uncounted_nano_usd` is the part of what was spent whose requests do not name the window.
 windows = Table(
     "windows",
     METADATA,
@@ -118,6 +131,8 @@ windows = Table(
     _text("period"),
     _count("spent_nano_usd"),
     _count("held_nano_usd"),
+    _count("uncounted_nano_usd"),
+    *_in_range("windows", "spent_nano_usd", "held_nano_usd"),
     Index(None, "scope_kind", "scope_id"),
 )
 
@@ -166,6 +181,7 @@ requests = Table(
     _text_or_null("error_code"),
     _whole_or_null("latency_ms"),
     _whole_or_null("ttft_ms"),
+    *_in_range("requests", "cost_nano_usd", "reserved_nano_usd"),
     Index(None, "created_us", "id"),
     Index(None, "key_id", "created_us"),
 )
@@ -194,6 +210,7 @@ rollups = Table(
     Column("model", Text, primary_key=True),
     _count("requests"),
     *(_count(name) for name in SUM_COLUMNS),
+    *_in_range("rollups", *SUM_COLUMNS),
 )
 
 audit = Table(

@@ -10,6 +10,29 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+MOST_STORED = 9 * 10**18
+SUMS = (
+    "cost_nano_usd",
+    "cache_savings_nano_usd",
+    "routing_savings_nano_usd",
+    "input_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "web_search_requests",
+)
+
+
+def _in_range(table: str, *names: str) -> list[sa.CheckConstraint]:
+    return [
+        sa.CheckConstraint(
+            f"{name} BETWEEN -{MOST_STORED} AND {MOST_STORED}", name=op.f(f"ck_{table}_{name}")
+        )
+        for name in names
+    ]
+
 
 def upgrade() -> None:
     op.create_table(
@@ -129,6 +152,7 @@ def upgrade() -> None:
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("latency_ms", sa.BigInteger(), nullable=True),
         sa.Column("ttft_ms", sa.BigInteger(), nullable=True),
+        *_in_range("requests", "cost_nano_usd", "reserved_nano_usd"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )
     op.create_index(
@@ -182,6 +206,7 @@ def upgrade() -> None:
         sa.Column(
             "web_search_requests", sa.BigInteger(), server_default=sa.text("0"), nullable=False
         ),
+        *_in_range("rollups", *SUMS),
         sa.PrimaryKeyConstraint("day", "key_id", "team_id", "model", name=op.f("pk_rollups")),
     )
     op.create_table(
@@ -202,6 +227,10 @@ def upgrade() -> None:
         sa.Column("period", sa.Text(), nullable=False),
         sa.Column("spent_nano_usd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("held_nano_usd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "uncounted_nano_usd", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        *_in_range("windows", "spent_nano_usd", "held_nano_usd"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_windows")),
     )
     op.create_index(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -16,6 +17,14 @@ def test_db_upgrade_makes_the_default_database_and_again_changes_nothing(tmp_pat
         ended = run(tmp_path, "db", "upgrade")
         assert ended.lines() == ["The database sqlite:///data/tollkeeper.db is up to date."]
     assert run(tmp_path, "keys", "list", "--json").json() == {"data": [], "next_cursor": None}
+
+
+def test_db_upgrade_tells_scripts_what_it_did(tmp_path: Path) -> None:
+    for options in (("--json",), ("--json", "--quiet")):
+        told = run(tmp_path, "db", "upgrade", *options).json()
+        assert set(told) == {"database", "revision"}
+        assert told["database"] == "sqlite:///data/tollkeeper.db"
+        assert re.fullmatch(r"\d{4}_\d{2}_\d{2}_\d{4}", told["revision"])
 
 
 def test_db_upgrade_of_postgresql(tmp_path: Path, blank_postgres_url: str) -> None:
@@ -62,6 +71,22 @@ def test_the_simulated_upstream_alone_answers_and_ends_with_0(tmp_path: Path) ->
         )
         assert ready is not None
         assert httpx2.get(f"{ready[1]}/_sim/log").status_code == 200
+        process.terminate()
+        assert process.wait(END_S) == 0
+
+
+def test_scripts_are_told_the_simulated_upstreams_url_in_one_line(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "simulate", "--port", "0", "--json"],
+        cwd=tmp_path,
+        env=environment(tmp_path, {}),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert set(told) == {"url"}
+        assert httpx2.get(f"{told['url']}/_sim/log").status_code == 200
         process.terminate()
         assert process.wait(END_S) == 0
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
-from app.core.errors import APITimeoutError, BadRequest
-from app.store.copying import copy_database
-from app.store.database import DatabaseInUse
+from app.core.errors import APITimeoutError
+from app.store.copying import CopyRefused, copy_database
+from app.store.database import DatabaseInUse, open_database
 from tests.store.till import CENT, Till, close_till, open_till, reservation
 
 
@@ -29,14 +30,22 @@ async def test_a_copy_holds_the_same_and_goes_on(
     target = postgres_url if to_postgres else f"{sqlite_url}.copy"
     till = await open_till(source)
     key_id = await fill(till)
-    with pytest.raises((DatabaseInUse, BadRequest)):
+    with pytest.raises((DatabaseInUse, CopyRefused), match=r"another gateway|a gateway runs"):
         await asyncio.to_thread(copy_database, source, target)
     shown, audited = await till.keys.get(key_id), await till.audit.list()
     await close_till(till)
 
-    copied = await asyncio.to_thread(copy_database, source, target, rows_at_once=3)
+    told: list[tuple[str, int, int]] = []
+    copied = await asyncio.to_thread(
+        copy_database, source, target, rows_at_once=3, told=lambda *facts: told.append(facts)
+    )
     assert (copied["requests"], copied["keys"], copied["teams"]) == (9, 1, 1)
-    with pytest.raises(BadRequest, match="not empty"):
+    assert [facts for facts in told if facts[0] == "requests"] == [
+        ("requests", 3, 9),
+        ("requests", 6, 9),
+        ("requests", 9, 9),
+    ]
+    with pytest.raises(CopyRefused, match="the target is not empty: it has rows in audit, key"):
         await asyncio.to_thread(copy_database, source, target)
 
     again = await open_till(target)
@@ -51,3 +60,24 @@ async def test_a_copy_holds_the_same_and_goes_on(
     assert len((await again.audit.list())["data"]) == len(audited["data"]) + 1
     assert (await again.reports.reconcile())["differences"] == []
     await close_till(again)
+
+
+async def test_a_target_with_tables_of_something_else_is_left_alone(
+    sqlite_url: str, tmp_path: object
+) -> None:
+    target = f"sqlite:///{tmp_path}/theirs.db"
+    database = open_database(target)
+    await database.write(lambda connection: connection.execute(text("CREATE TABLE theirs (a)")))
+    with pytest.raises(CopyRefused, match="the target is not empty: it has a table theirs"):
+        await asyncio.to_thread(copy_database, sqlite_url, target)
+    tables = "SELECT name FROM sqlite_master"
+    assert await database.run(lambda c: c.execute(text(tables)).scalars().all()) == ["theirs"]
+    await database.close()
+
+
+async def test_a_source_without_the_tables_of_this_version_is_refused(tmp_path: object) -> None:
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("empty", "target")]
+    with pytest.raises(CopyRefused, match="the source has not the tables of this version"):
+        await asyncio.to_thread(copy_database, *urls)
+    with pytest.raises(CopyRefused, match="are the same database"):
+        await asyncio.to_thread(copy_database, urls[0], urls[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from app.core.errors import (
     APIConnectionError,
     APITimeoutError,
+    BadRequest,
     BudgetExceeded,
     DuplicateRequest,
     InvalidApiKey,
@@ -303,6 +305,32 @@ async def test_a_revoked_key_is_refused_at_its_next_hold(till: Till) -> None:
         await till.call(reservation(key), 0)
 
 
+async def test_a_replaced_secret_is_refused_at_its_next_hold(till: Till) -> None:
+    shown, first = await till.keys.create({"name": "n"})
+    old = await till.keys.find(first)
+    _, second = await till.keys.rotate(shown["id"], overlap_s=1)
+    new = await till.keys.find(second)
+    assert old is not None
+    assert new is not None
+    await asyncio.gather(*(till.call(reservation(key), 1_000) for key in (old, new)))
+    await asyncio.sleep(1.1)
+    with pytest.raises(InvalidApiKey):
+        await till.call(reservation(old), 0)
+    await till.call(reservation(new), 1_000)
+    await till.keys.rotate(shown["id"])
+    calls = (till.call(reservation(key), 0) for key in (old, new))
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(end) for end in ends] == [InvalidApiKey] * 2
+    assert (await till.sums(new))[0] == "0.000003"
+
+
+async def test_another_keys_secret_opens_nothing(till: Till) -> None:
+    mine, other = await till.key(), await till.key()
+    with pytest.raises(InvalidApiKey):
+        await till.call(reservation(replace(mine, secret_sha256=other.secret_sha256)), 0)
+    assert str(other.secret_sha256) not in repr(other)
+
+
 async def test_an_expired_key_is_refused_at_its_next_hold(till: Till) -> None:
     key = await till.key()
     await till.keys.update(key.id, {"expires_at": "2026-01-01"})
@@ -389,16 +417,45 @@ async def test_crossing_scopes_never_deadlock(till: Till) -> None:
 async def test_a_call_that_can_not_be_stored_fails_alone(till: Till) -> None:
     key = await till.key()
     odd = reservation(key, idempotency_key="\ud800")
-    huge = reservation(key, bound=2**63, least_nano_usd=2**63)
+    other = reservation(key, end_user="u", requested_model="\0", max_tokens=1)
     calls = [till.call(reservation(key), 1_000) for _ in range(5)]
     ends = await asyncio.gather(
         *calls[:2],
         till.call(odd, 1_000),
         calls[2],
-        till.call(huge, 1_000),
+        till.call(other, 1_000),
         *calls[3:],
         return_exceptions=True,
     )
-    assert [type(end).__name__ for end in ends if end is not None] == ["LedgerUnavailable"] * 2
-    assert await till.sums(key) == ("0.000005", "0.00", None)
+    assert [type(end).__name__ for end in ends if end is not None] == ["LedgerUnavailable"]
+    assert await till.sums(key) == ("0.000006", "0.00", None)
     await till.call(reservation(key), 1_000)
+
+
+@pytest.mark.parametrize("bound", [1_000_000 * 10**9 + 1, 2**62, 2**63, 10**30])
+async def test_a_call_that_could_cost_more_than_a_million_dollars_is_refused(
+    till: Till, bound: int
+) -> None:
+    key = await till.key()
+    with pytest.raises(BadRequest, match="more than 1,000,000 USD"):
+        await till.call(reservation(key, bound, least_nano_usd=1), 0)
+    await till.call(reservation(key, 1_000_000 * 10**9), CENT)
+    assert (await till.reports.reconcile())["requests"] == 1
+
+
+async def test_a_call_that_the_server_cut_short_is_not_the_callers_leaving(till: Till) -> None:
+    asked, inside = reservation(await till.key(), CENT), asyncio.Event()
+
+    async def caller() -> None:
+        async with till.ledger.hold(asked) as hold:
+            hold.attempts.append(CUT_OFF)
+            inside.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(caller())
+    await inside.wait()
+    task.cancel("the server waits no longer")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    row = await till.row(asked)
+    assert (row["status"], row["error_code"], row["cost_usd"]) == (503, "gateway_stopped", "0.01")

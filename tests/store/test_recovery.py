@@ -255,3 +255,21 @@ async def test_a_sqlite_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_another_kind_of_database_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must be sqlite"):
         open_database(url)
+
+
+async def test_nobody_waits_for_a_ledger_that_was_closed(url: str) -> None:
+    till = await open_till(url)
+    key = await till.key()
+    late = reservation(key, CENT)
+    hold = till.ledger.hold(late)
+    await hold.__aenter__()
+    await till.ledger.close()
+    hold.settle(charge(1_000))
+    await asyncio.wait_for(hold.__aexit__(None, None, None), 5)
+    with pytest.raises(LedgerUnavailable):
+        await asyncio.wait_for(till.call(reservation(key), 0), 5)
+    assert (await till.row(late))["state"] == "reserved"
+    await till.database.close()
+    again = await open_till(url)
+    assert (await again.row(late))["cost_usd"] == "0.01"
+    await close_till(again)

@@ -112,6 +112,36 @@ async def test_both_days_of_a_range_are_included_and_a_moment_ends_it(till: Till
             assert found["total_cost_usd"] == total, (groups, dates)
 
 
+EXTREMES = [
+    # from, to, total; no total: `to` is refused
+    ("0001-01-01", "9999-12-31", "0.07"),
+    ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0.07"),
+    ("9999-12-31", None, "0.00"),
+    (None, "0001-01-01", "0.00"),
+    (None, "9999-12-31T23:59:59-01:00", None),
+    (None, "10000-01-01", None),
+]
+
+
+@pytest.mark.parametrize(("from_", "to", "total"), EXTREMES)
+async def test_the_first_and_the_last_day_of_all_can_be_asked_for(
+    till: Till, from_: str | None, to: str | None, total: str | None
+) -> None:
+    await spend_a_little(till)
+    filters = {name: value for name, value in (("from", from_), ("to", to)) if value is not None}
+    for groups in (("key", "day"), ("user",)):  # over roll-ups and over rows
+        if total is not None:
+            found = await till.reports.spend(groups, from_, to)
+            assert found["total_cost_usd"] == total
+            continue
+        with pytest.raises(BadRequest) as refused:
+            await till.reports.spend(groups, from_, to)
+        assert refused.value.param == "to"
+    if total is not None:
+        listed = await till.requests.list(filters)
+        assert len(listed["data"]) == (4 if total == "0.07" else 0)
+
+
 async def test_nothing_spent_is_an_empty_report(till: Till) -> None:
     assert await till.reports.spend() == {"data": [], "total_cost_usd": "0.00"}
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from app.store.database import is_current, open_database
 from app.store.migrate import migrate, migrations_folder
 from app.store.tables import METADATA, REVISION
+from tests.store.till import CENT, close_till, open_till, reservation
 
 
 async def test_a_migrated_database_has_exactly_the_tables_of_the_code(url: str) -> None:
@@ -60,3 +63,29 @@ async def test_an_empty_database_is_not_current(tmp_path: Any) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'empty.db'}")
     assert not await is_current(database)
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("windows", "spent_nano_usd"),
+        ("windows", "held_nano_usd"),
+        ("rollups", "cost_nano_usd"),
+        ("rollups", "output_tokens"),
+        ("requests", "reserved_nano_usd"),
+    ],
+)
+async def test_a_sum_that_is_too_large_is_refused_and_never_becomes_a_float(
+    url: str, table: str, column: str
+) -> None:
+    till = await open_till(url)
+    await till.call(reservation(await till.key()), CENT)
+    add = text(f"UPDATE {table} SET {column} = {column} + {8 * 10**18}")  # noqa: S608
+    await till.database.write(lambda c: c.execute(add))
+    with pytest.raises(DBAPIError):
+        await till.database.write(lambda c: c.execute(add))
+    found = await till.database.run(
+        lambda c: c.execute(text(f"SELECT {column} FROM {table}")).scalars().all()  # noqa: S608
+    )
+    assert all(isinstance(value, int) and value <= 9 * 10**18 for value in found)
+    await close_till(till)
