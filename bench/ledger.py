@@ -107,7 +107,7 @@ async def steady(ledger: SqlLedger, key: Key, seconds: float, rate: float) -> di
 
 async def measure(url: str, secret: str, seconds: float, rate: float) -> dict[str, float]:
     database = open_database(url)
-    ledger = SqlLedger(database, outcome_of=lambda _error: (500, "error"))
+    ledger = SqlLedger(database, outcome_of=lambda _error, _dialect: (500, "error"))
     key = await Keys(database).find(secret)
     assert key is not None
     await ledger.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -203,7 +204,7 @@ BUCKETS = [
 
 @given(usage=usages, schedule=schedules)
 def test_a_snapshot_recomputes_to_the_same_cost(usage: Usage, schedule: Prices) -> None:
-    kept: dict[str, Any] = snapshot("m", usage, schedule)
+    kept: Mapping[str, Any] = snapshot("m", usage, schedule)
     tokens = {
         "input": usage.input_tokens,
         "output": usage.output_tokens,
