@@ -50,7 +50,7 @@ async def _copy(source_url: str, target_url: str, rows_at_once: int, told: Told)
         await _make_target(target)
         copied = {}
         for table in COPIED:
-            copied[table.name] = await _copy_table(source, target, table, rows_at_once, told)
+            copied[str(table.name)] = await _copy_table(source, target, table, rows_at_once, told)
         await target.write(_continue_numbering)
         await _check_source(source)
         if copied != await source.run(_counts):
@@ -117,7 +117,7 @@ def _insert(table: Table, rows: list[dict[str, Any]], connection: Connection) ->
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    return {table.name: _count(table, connection) for table in COPIED}
+    return {str(table.name): _count(table, connection) for table in COPIED}
 
 
 def _count(table: Table, connection: Connection) -> int:
