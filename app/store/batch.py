@@ -30,8 +30,8 @@ MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
 # Where callers queue up during a commit, more are on their way: one commit serves them all, and a
-# transaction's own cost (1/3 of the CPU of a small call) is shared. A few callers never wait.
-BUSY_ENTRIES = 4
+# transaction's own cost is shared. Fewer callers never wait.
+BUSY_ENTRIES = 12
 GATHER_S = 0.002
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 T = TypeVar("T")
