@@ -57,22 +57,6 @@ def parse_count_tokens(body: bytes, default_model: str = AUTO) -> Request:
     return _request(body, _object(body), default_model, max_tokens=None, stream=False)
 
 
-def error_body(kind: str, message: str, request_id: str | None = None) -> bytes:
-    """An error in Anthropic's shape."""
-    return orjson.dumps(
-        {
-            "type": "error",
-            "error": {"type": kind, "message": _writable(message)},
-            "request_id": request_id,
-        }
-    )
-
-
-def error_event(kind: str, message: str, request_id: str | None = None) -> bytes:
-    """The same as the event that ends a stream."""
-    return b"event: error\ndata: " + error_body(kind, message, request_id) + b"\n\n"
-
-
 def _request(
     body: bytes, raw: dict[str, Any], default_model: str, *, max_tokens: int | None, stream: bool
 ) -> Request:
@@ -253,8 +237,3 @@ def _end_user(options: Mapping[str, Any]) -> str | None:
     metadata = options.get("metadata") or {}
     user_id = metadata.get("user_id")
     return user_id if isinstance(user_id, str) and user_id else None
-
-
-def _writable(message: str) -> str:
-    """The message without lone surrogates, which no JSON can carry."""
-    return message.encode("utf-8", "replace").decode()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import BadRequest
 from app.core.measure import measure
-from app.dialects.anthropic_messages import error_body, error_event, parse, parse_count_tokens
+from app.dialects.anthropic_messages import parse, parse_count_tokens
 from app.dialects.anthropic_wire import count_tokens_body, encode
 
 HI = {"role": "user", "content": "Hi"}
@@ -247,22 +247,6 @@ def test_whatever_is_accepted_can_be_measured_and_sent(fields: dict[str, Any]) -
         return
     assert measure(request).messages == len(request.messages)
     assert orjson.loads(encode(request, "other"))["model"] == "other"
-
-
-def test_an_error_has_anthropics_shape() -> None:
-    assert orjson.loads(error_body("api_error", "No \ud800.", "req_1")) == {
-        "type": "error",
-        "error": {"type": "api_error", "message": "No ?."},
-        "request_id": "req_1",
-    }
-    event = error_event("overloaded_error", "Busy\n\nnow")
-    assert event.startswith(b"event: error\ndata: {")
-    assert event.endswith(b"}\n\n")
-    assert event.count(b"\n") == 3
-    assert orjson.loads(event.split(b"data: ")[1])["error"] == {
-        "type": "overloaded_error",
-        "message": "Busy\n\nnow",
-    }
 
 
 SAID_TWICE = [
