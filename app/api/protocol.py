@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.api.headers import new_request_id
 
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
+CONTINUE = b"HTTP/1.1 100 "
+MOST_JOINED_BYTES = 64 * 1024  # copying more would cost what a second write does
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -52,7 +54,10 @@ class LimitedProtocol(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._stop_waiting()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.scope["method"] != "HEAD":
+            self.cycle.transport = HeldHead(self.cycle)  # type: ignore[assignment]  # its part
 
     def send_400_response(self, msg: str) -> None:
         """Say so in the shape of every other error, and close."""
@@ -75,3 +80,41 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class HeldHead:
+    """What a cycle writes to: an answer's head leaves with the first bytes of its body.
+
+    uvicorn writes the head by itself; each write is a system call and wakes the client.
+    """
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Keep the head; then write both, and leave the rest of the body to the transport."""
+        if self._head is not None:
+            self._cycle.transport = self._transport
+            if len(data) <= MOST_JOINED_BYTES:
+                data = self._head + data
+            else:
+                self._transport.write(self._head)
+            self._transport.write(data)
+        elif data.startswith(CONTINUE):
+            self._transport.write(data)
+        else:
+            self._head = data
+
+    def is_closing(self) -> bool:
+        """As the transport says."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close the connection; a head whose body never came still leaves."""
+        if self._head is not None:
+            self._transport.write(self._head)
+        self._transport.close()

@@ -52,6 +52,33 @@ def test_a_large_body_after_a_small_head_is_welcome(served: Gateway, upstream: S
     assert len(upstream.messages()) == 1
 
 
+def test_an_answer_leaves_whole(served: Gateway) -> None:
+    """The head waits for the body, and alone where none follows."""
+    for request, ending in (
+        (b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n", b"}"),
+        (b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\n", b"\r\n\r\n"),
+        (b"GET /no/such HTTP/1.1\r\nhost: x\r\n\r\n", b"}"),
+    ):
+        with connected(served) as connection:
+            connection.sendall(request)
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 ")
+        assert answer.endswith(ending)
+
+
+def test_a_body_that_waits_to_be_asked_for_is_asked_for(served: Gateway) -> None:
+    sent = json.dumps(HELLO).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+        f"authorization: Bearer {served.key()}\r\ncontent-length: {len(sent)}\r\n\r\n"
+    )
+    with connected(served) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(sent)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_one_connection_carries_many_calls(served: Gateway) -> None:
     secret = served.key()
     sent = json.dumps(HELLO).encode()
