@@ -20,6 +20,7 @@ from app.core.plan import Planned, Policy, make_ready
 from app.core.pricing import price, snapshot, uncached
 from app.core.receipt import Opening, Receipt
 from app.core.routing import route
+from app.core.values import value
 from app.dialects.anthropic_stream import EventReader, StreamTap
 from app.ports import Call, Charge, CostSource, Reservation
 
@@ -52,7 +53,7 @@ class Gateway:
     today: Callable[[], date]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incoming:
     """One call as the API layer hands it over. `native` leaves a named model's request as it is."""
 

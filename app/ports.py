@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from app.core.values import value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,7 +23,7 @@ NEVER_CONNECTED = "APIConnectionError"
 CostSource = Literal["computed", "billed", "estimated", "corrected"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reservation:
     """One call as the ledger must know it before it is sent.
 
@@ -46,7 +48,7 @@ class Reservation:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charge:
     """What a call came to. `rates` is the snapshot that `cost` was computed with, as JSON values.
 
@@ -63,7 +65,7 @@ class Charge:
     message_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One try at the upstream.
 
@@ -152,7 +154,7 @@ class UpstreamStream(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One canonical request to one model. `headers` are the caller's own, in the native lane."""
 
@@ -177,7 +179,7 @@ class Upstream(Protocol):
         """Close every connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallRecord:
     """One finished call, told to telemetry once it is settled."""
 

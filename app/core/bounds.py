@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.money import PICO_PER_NANO, NanoUsd, round_up
 from app.core.pricing import ONE
+from app.core.values import value
 
 if TYPE_CHECKING:
     from app.core.caching import Ttl
@@ -34,7 +34,7 @@ UNBOUNDED_OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bound:
     """Bounds of one attempt: tokens on each side, and the rates they are held at.
 

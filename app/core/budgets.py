@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
+from app.core.values import value
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,7 @@ WINDOWS: tuple[Window, ...] = get_args(Window)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scope:
     """One limit as it stands: amounts in nano-USD, `limit` None when there is none."""
 
@@ -46,7 +48,7 @@ class Shortfall:
     max_tokens_that_fit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Grant:
     """The amount that was held: between the least that was asked for and the bound."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from app.core.values import value
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,7 +33,7 @@ class CacheRules:
     ttl: Literal["auto", "5m", "1h"] = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CachePlan:
     """What was placed, what the caller had placed, and the longest lifetime among them all."""
 

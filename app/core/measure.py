@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.core.values import value
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -32,7 +34,7 @@ class _Tally:
     unsized: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Measure:
     """Sizes of one request.
 

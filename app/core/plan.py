@@ -13,6 +13,7 @@ from app.core.measure import Measure, measure
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
 from app.core.usage import Usage
+from app.core.values import value
 
 if TYPE_CHECKING:
     from datetime import date
@@ -41,7 +42,7 @@ class Policy:
     globally_limited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Planned:
     """One call, ready for its hold.
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.core.money import PICO_PER_NANO, NanoUsd, pico_text, round_half_even
+from app.core.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,7 @@ class Prices:
         return next(t for t in reversed(self.tiers) if prompt_tokens > t.above_prompt_tokens)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cost:
     """Nano-USD per category, each rounded half-even once; the total is their sum."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from app.core.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from app.core.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opening:
     """What is known before the answer's first byte: all that a stream's headers can say."""
 
@@ -28,7 +30,7 @@ class Opening:
     native_headers: Mapping[str, str] = field(default_factory=dict)  # the upstream's, native lane
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """The whole account of one answer; amounts in nano-USD."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from app.core.values import value
 
 if TYPE_CHECKING:
     from app.core.usage import Usage
@@ -18,7 +20,7 @@ Message: TypeAlias = Mapping[str, Any]
 EMPTY: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """What a caller asks for.
 
@@ -46,7 +48,7 @@ class Request:
     original: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
 from app.core.measure import list_entries
+from app.core.values import value
 
 if TYPE_CHECKING:
     from app.core.measure import Measure
@@ -43,7 +44,7 @@ class Rules:
     threshold: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """The decision: `tier` is `-` when the caller named a model; `score` is 0 easy to 1 hard."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from app.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Billed token counts of one reply; the four prompt-side counts are disjoint (they add up).
 

@@ -6,11 +6,11 @@ Answers go back through `openai_chat_reply` and `openai_chat_stream`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.core.request import Request
 from app.core.routing import AUTO
+from app.core.values import value
 from app.dialects.openai_chat_messages import read_messages
 from app.dialects.openai_chat_options import (
     opaque,
@@ -30,7 +30,7 @@ from app.dialects.openai_chat_tools import in_the_older_form, read_tools
 from app.dialects.openai_chat_values import as_flag, as_object, fields_of
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChatCall:
     """The request, and how it is to be answered.
 

@@ -6,11 +6,11 @@ Answers go back through `openai_responses_reply` and `openai_responses_stream`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.core.request import Request
 from app.core.routing import AUTO
+from app.core.values import value
 from app.dialects.openai_chat_options import (
     opaque,
     read_caching,
@@ -33,7 +33,7 @@ from app.dialects.openai_responses_parameters import dropped_by
 from app.dialects.openai_responses_tools import read_tools
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResponsesCall:
     """The request, and what it takes to answer it.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.core.request import Block
+from app.core.values import value
 from app.dialects.openai_chat_options import EFFORTS, JSON_WISH
 from app.dialects.openai_chat_tools import closed
 from app.dialects.openai_chat_values import (
@@ -25,7 +25,7 @@ _FORMAT = "text.format"
 _PLAIN = {"type": "text"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextForm:
     """How the text is to look.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app.core.request import Block
+from app.core.values import value
 from app.dialects.ceilings import MOST_TOOLS
 from app.dialects.openai_chat_tools import (
     MODES,
@@ -32,7 +33,7 @@ Given = tuple[str, Any]
 """A tool as it was given, behind the path where it stood."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolSet:
     """The tools that may be called, Anthropic's `tool_choice`, and what was left out.
 
@@ -155,9 +156,9 @@ def _allowed(
         refuse(f"{_CHOICE}.tools", "at least one tool is needed")
     names: set[str] = set()
     kinds: list[str] = []
-    for n, value in enumerate(given):
+    for n, entry in enumerate(given):
         where = f"{_CHOICE}.tools[{n}]"
-        tool = as_object(value, where)
+        tool = as_object(entry, where)
         kinds.append(as_name(tool.get("type", "function"), f"{where}.type"))
         if kinds[-1] == "function":
             names.add(_named(tool, where, read))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.errors import Refusal
+from app.core.values import value
 from app.ports import Reservation
 from app.store.scopes import WindowRow
 
 State = Literal["reserved", "settled", "released", "orphaned"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Granted:
     """A hold that was entered."""
 
@@ -24,7 +25,7 @@ class Granted:
     team_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Closing:
     """How a call ended: `sums` as SUM_COLUMNS, `columns` all columns that the end sets."""
 

@@ -17,6 +17,7 @@ from app.core.budgets import Shortfall, admit, window_end
 from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
 from app.core.keys import Key
 from app.core.money import usd_text
+from app.core.values import value
 from app.store.balances import Balances, Rollups
 from app.store.database import clock_us
 from app.store.entries import Close, Entry, Extend, Granted, Open, Outcome
@@ -30,7 +31,7 @@ from app.store.tables import SUM_COLUMNS
 from app.store.writes import Changes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Posted:
     """The answers in the order of the entries; with `missing` rows nothing was entered."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, case, func, select
 
 from app.core.budgets import ScopeKind, Window, window_end, window_start
 from app.core.money import usd_text
+from app.core.values import value
 from app.store.moments import iso_text, moment, period
 from app.store.tables import windows
 
@@ -26,7 +27,7 @@ class GlobalBudget:
     window: Window = "month"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WindowRow:
     """One scope's window: the row that holds its sums, and its limit at the time of the hold."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from app.core.errors import APIResponseValidationError, status_error
+from app.core.values import value
 from app.dialects.anthropic_stream import EventReader
 from app.dialects.anthropic_wire import error_message
 
@@ -31,7 +31,7 @@ _STATUS_OF_ERROR: Mapping[str, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """A whole answer with status 200; header names are lower case."""
 
