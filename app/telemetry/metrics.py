@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter as Tally
-from typing import TYPE_CHECKING, TypeVar, cast
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -18,21 +20,57 @@ if TYPE_CHECKING:
 
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TTFT_BUCKETS_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
-_Metric = TypeVar("_Metric", Counter, Histogram)
-COST = "tollkeeper_cost_nano_usd"
-COST_HELP = "Charged since the process started, in nano-USD (1e-9 USD)."
 
 
-class _CostCollector:
-    """Sums charges as integers: a float counter would lose nano-dollars after some millions."""
+class Counts:
+    """A counter told on every call: whole numbers, which a float would lose after some millions.
 
-    def __init__(self) -> None:
-        self.nano_usd: Tally[tuple[str, str]] = Tally()
+    The library's own takes a lock for each increment; here the work is left to the scrape.
+    """
+
+    def __init__(self, registry: CollectorRegistry, name: str, text: str, *labels: str) -> None:
+        self.of: Tally[tuple[object, ...]] = Tally()
+        self._described = (name, text, labels)
+        registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(COST, COST_HELP, labels=("key_id", "model"))
-        for (key_id, model), amount in sorted(self.nano_usd.items()):
-            family.add_metric((key_id, model), amount)
+        """See prometheus_client's Collector."""
+        name, text, labels = self._described
+        family = CounterMetricFamily(name, text, labels=labels)
+        for values, count in list(self.of.items()):
+            family.add_metric([str(value) for value in values], count)
+        yield family
+
+
+class Durations:
+    """A histogram of seconds per model, told on every call."""
+
+    def __init__(
+        self, registry: CollectorRegistry, name: str, text: str, buckets_s: Sequence[float]
+    ) -> None:
+        self._described = (name, text)
+        self._buckets_s = buckets_s
+        self._bounds = [*(str(float(bound)) for bound in buckets_s), "+Inf"]
+        self._counts: dict[str, list[int]] = {}
+        self._sums_s: dict[str, float] = {}
+        registry.register(self)
+
+    def observe(self, model: str, seconds: float) -> None:
+        """Count one of them; a bucket's bound belongs to it."""
+        counts = self._counts.get(model)
+        if counts is None:
+            counts = self._counts[model] = [0] * len(self._bounds)
+            self._sums_s[model] = 0.0
+        counts[bisect_left(self._buckets_s, seconds)] += 1
+        self._sums_s[model] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client's Collector."""
+        name, text = self._described
+        family = HistogramMetricFamily(name, text, labels=("model",))
+        for model, counts in list(self._counts.items()):
+            buckets = list(zip(self._bounds, accumulate(counts), strict=True))
+            family.add_metric([model], buckets, self._sums_s[model])
         yield family
 
 
@@ -40,44 +78,39 @@ class Metrics:
     """The process's metrics; implements the recorder's port."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._children: dict[tuple[object, tuple[object, ...]], Counter | Histogram] = {}
-        registry = self.registry
-        self._cost = _CostCollector()
-        registry.register(self._cost)
-        self._calls = Counter(
+        self.registry = registry = CollectorRegistry()
+        self._cost = Counts(
+            registry,
+            "tollkeeper_cost_nano_usd",
+            "Charged since the process started, in nano-USD (1e-9 USD).",
+            *("key_id", "model"),
+        )
+        self._calls = Counts(
+            registry,
             "tollkeeper_requests",
             "Calls that were held, by how they ended.",
-            ("model", "dialect", "reason", "status"),
-            registry=registry,
+            *("model", "dialect", "reason", "status"),
+        )
+        self._tokens = Counts(registry, "tollkeeper_tokens", "Tokens billed.", "model", "category")
+        self._attempts = Counts(
+            registry,
+            "tollkeeper_upstream_attempts",
+            "Tries at an upstream, by its status (or the kind of failure).",
+            *("upstream", "outcome"),
+        )
+        self._latency = Durations(
+            registry, "tollkeeper_latency_seconds", "From hold to settle.", LATENCY_BUCKETS_S
+        )
+        self._ttft = Durations(
+            registry,
+            "tollkeeper_time_to_first_token_seconds",
+            "Of streamed answers.",
+            TTFT_BUCKETS_S,
         )
         self._refused = Counter(
             "tollkeeper_refused",
             "Calls refused before the hold: they make no row.",
             ("code", "key_id"),
-            registry=registry,
-        )
-        self._tokens = Counter(
-            "tollkeeper_tokens", "Tokens billed.", ("model", "category"), registry=registry
-        )
-        self._attempts = Counter(
-            "tollkeeper_upstream_attempts",
-            "Tries at an upstream, by its status (or the kind of failure).",
-            ("upstream", "outcome"),
-            registry=registry,
-        )
-        self._latency = Histogram(
-            "tollkeeper_latency_seconds",
-            "From hold to settle.",
-            ("model",),
-            buckets=LATENCY_BUCKETS_S,
-            registry=registry,
-        )
-        self._ttft = Histogram(
-            "tollkeeper_time_to_first_token_seconds",
-            "Of streamed answers.",
-            ("model",),
-            buckets=TTFT_BUCKETS_S,
             registry=registry,
         )
         self._bound_exceeded = Counter(
@@ -91,28 +124,20 @@ class Metrics:
 
     def record(self, call: CallRecord) -> None:
         """Count a finished call."""
-        reason = call.route.reason
-        self._labelled(self._calls, call.model, call.dialect, reason, call.status).inc()
+        model = call.model
+        self._calls.of[model, call.dialect, call.route.reason, call.status] += 1
         for attempt in call.attempts:
-            outcome = attempt.error or attempt.status or 200
-            self._labelled(self._attempts, attempt.upstream, outcome).inc()
-        self._labelled(self._latency, call.model).observe(call.latency_s)
+            self._attempts.of[attempt.upstream, attempt.error or attempt.status or 200] += 1
+        self._latency.observe(model, call.latency_s)
         if call.ttft_s is not None:
-            self._labelled(self._ttft, call.model).observe(call.ttft_s)
+            self._ttft.observe(model, call.ttft_s)
         if call.cost_nano_usd:
-            self._cost.nano_usd[call.key.id, call.model] += call.cost_nano_usd
+            self._cost.of[call.key.id, model] += call.cost_nano_usd
         if call.cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.inc()
         if call.charge is not None:
             for category, tokens in _tokens(call.charge.usage):
-                self._labelled(self._tokens, call.model, category).inc(tokens)
-
-    def _labelled(self, metric: _Metric, *labels: object) -> _Metric:
-        """`metric.labels(...)`, whose own look-up is dear, remembered."""
-        found = self._children.get((metric, labels))
-        if found is None:
-            found = self._children[metric, labels] = metric.labels(*map(str, labels))
-        return cast("_Metric", found)
+                self._tokens.of[model, category] += tokens
 
     def refused(self, code: str, key_id: str | None) -> None:
         """Count a call that was refused before its hold."""

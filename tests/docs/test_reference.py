@@ -30,6 +30,7 @@ from tests.docs.documents import (
     text_of,
 )
 from tests.house.repository import ROOT
+from tests.telemetry.calls import call
 
 PLACEHOLDERS = {"upstreams": "<name>", "models": "<id>", "tiers": "<tier>", "fallbacks": "<model>"}
 NO_DEFAULT = object()
@@ -113,18 +114,19 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
         if len(cells) == 3 and cells[0].startswith("`tollkeeper_")
     }
     metrics = Metrics()
-    metrics._cost.nano_usd["key", "model"] = 1
-    named = {
-        name: tuple(collector._labelnames)
-        for name, collector in metrics.registry._names_to_collectors.items()
-        if hasattr(collector, "_labelnames")
+    metrics.record(call(0.2, 1_000))
+    metrics.refused("budget_exceeded", "key_1")
+    text = metrics.text().decode()
+    shown = {}
+    for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE):
+        if name.endswith("_created"):
+            continue
+        sample = re.search(rf"^{name}(?:_bucket)?(?:\{{(.*)\}})? ", text, re.MULTILINE)
+        assert sample is not None, name
+        shown[name] = tuple(re.findall(r"(\w+)=", sample[1] or ""))
+    assert {name: set(labels) for name, labels in documented.items()} == {
+        name: set(labels) - {"le"} for name, labels in shown.items()
     }
-    cost = re.search(r"^(tollkeeper_cost\w+)\{(.*)\} ", metrics.text().decode(), re.MULTILINE)
-    assert cost is not None
-    named[cost[1]] = tuple(re.findall(r"(\w+)=", cost[2]))
-    described = re.findall(r"^# TYPE (\S+) ", metrics.text().decode(), re.MULTILINE)
-    shown = {name for name in described if not name.endswith("_created")}
-    assert documented == {name: named[name] for name in shown}
 
 
 def test_every_chat_parameter_is_documented_with_what_becomes_of_it() -> None:

@@ -1,0 +1,62 @@
+"""The text that Prometheus reads, after calls whose sums are worked out by hand."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.telemetry.metrics import Metrics
+from tests.telemetry.calls import MODEL, call
+
+ABOVE_2_TO_53 = 9_007_199_254_740_993  # a float has no such number
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    """Each sample by its name and the values of its labels, those in the order of their names."""
+    return {
+        "|".join((sample.name, *dict(sorted(sample.labels.items())).values())): sample.value
+        for family in text_string_to_metric_families(metrics.text().decode())
+        for sample in family.samples
+    }
+
+
+def test_calls_attempts_and_tokens_are_counted() -> None:
+    metrics = Metrics()
+    metrics.record(call(0.2, 1_000, retried=True))
+    metrics.record(call(0.2, 2_000))
+    found = samples(metrics)
+    assert found[f"tollkeeper_requests_total|openai_chat|{MODEL}|default|200"] == 2
+    assert found["tollkeeper_upstream_attempts_total|OverloadedError|anthropic"] == 1
+    assert found["tollkeeper_upstream_attempts_total|200|anthropic"] == 2
+    assert found[f"tollkeeper_tokens_total|input|{MODEL}"] == 6
+    assert found[f"tollkeeper_tokens_total|cache_write_5m|{MODEL}"] == 24_608
+    assert found[f"tollkeeper_tokens_total|output|{MODEL}"] == 1_100
+    assert f"tollkeeper_tokens_total|cache_read|{MODEL}" not in found
+    assert found[f"tollkeeper_cost_nano_usd_total|key_1|{MODEL}"] == 3_000
+
+
+def test_a_sum_beyond_what_a_float_holds_is_kept_to_the_nano_usd() -> None:
+    metrics = Metrics()
+    metrics.record(call(0.2, ABOVE_2_TO_53 - 1))
+    metrics.record(call(0.2, 1))
+    ((_, kept),) = metrics._cost.of.items()  # the text's numbers are floats
+    assert kept == ABOVE_2_TO_53
+
+
+def test_a_bound_belongs_to_its_bucket() -> None:
+    metrics = Metrics()
+    for latency_s in (0.05, 0.1, 0.11, 700.0):
+        metrics.record(call(latency_s, 1))
+    found = samples(metrics)
+    bucket = "tollkeeper_latency_seconds_bucket"
+    assert found[f"{bucket}|0.1|{MODEL}"] == 2
+    assert found[f"{bucket}|0.25|{MODEL}"] == 3
+    assert found[f"{bucket}|600.0|{MODEL}"] == 3
+    assert found[f"{bucket}|+Inf|{MODEL}"] == 4
+    assert found[f"tollkeeper_latency_seconds_count|{MODEL}"] == 4
+    assert found[f"tollkeeper_latency_seconds_sum|{MODEL}"] == 700.26
+
+
+def test_only_calls_above_their_hold_are_counted_as_such() -> None:
+    metrics = Metrics()
+    metrics.record(call(0.2, 5))
+    assert samples(metrics)["tollkeeper_bound_exceeded_total"] == 0
