@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -38,6 +39,8 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
         self._found: dict[bytes, tuple[float, Key | None]] = {}
+        self._changes = 0
+        self._asking: dict[tuple[int, bytes], asyncio.Task[Key | None]] = {}
 
     async def create(
         self, fields: Fields, *, actor: str = audit.ADMIN, secret: str | None = None
@@ -164,8 +167,21 @@ class Keys:
         known = self._found.get(digest)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        asked = (self._changes, digest)
+        asking = self._asking.get(asked)
+        if asking is None:  # of all who call at once with a key, one asks for it
+            asking = self._asking[asked] = asyncio.ensure_future(self._look_up(asked))
+        return await asyncio.shield(asking)
+
+    async def _look_up(self, asked: tuple[int, bytes]) -> Key | None:
+        changes, digest = asked
         until = time.monotonic() + CACHE_S
-        key = await self._database.run(lambda connection: _find(connection, digest.hex()))
+        try:
+            key = await self._database.run(lambda connection: _find(connection, digest.hex()))
+        finally:
+            del self._asking[asked]
+        if changes != self._changes:  # what was read may be older than the change
+            return key
         while len(self._found) >= MOST_CACHED:
             del self._found[next(iter(self._found))]
         self._found.pop(digest, None)
@@ -175,6 +191,7 @@ class Keys:
     async def _change(self, change: Any) -> dict[str, Any]:  # noqa: ANN401
         changed: dict[str, Any] = await self._database.write(change)
         self._found.clear()
+        self._changes += 1
         return changed
 
 

@@ -97,6 +97,26 @@ async def test_a_change_elsewhere_is_seen_after_a_second_at_most(till: Till) -> 
     assert await till.keys.find(secret) is None
 
 
+async def test_of_all_who_call_at_once_one_asks_the_database(till: Till) -> None:
+    _, secret = await till.keys.create({"name": "n"})
+    asking = [asyncio.ensure_future(till.keys.find(secret)) for _ in range(8)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    left, *found = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(left, asyncio.CancelledError)
+    assert found[0] is not None
+    assert all(key is found[0] for key in found)  # each reading makes its own
+
+
+async def test_what_was_read_before_a_change_is_not_kept(till: Till) -> None:
+    shown, secret = await till.keys.create({"name": "n"})
+    before = asyncio.ensure_future(till.keys.find(secret))
+    await till.keys.revoke(shown["id"])
+    assert await till.keys.find(secret) is None
+    await before
+    assert till.keys.find_cached(secret) is None
+
+
 async def test_after_a_rotation_both_secrets_work_for_the_overlap(till: Till) -> None:
     shown, old = await till.keys.create({"name": "n"})
     rotated, new = await till.keys.rotate(shown["id"], overlap_s=1)
