@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from app.core.values import value
 
@@ -50,7 +50,7 @@ class Reservation:
 
 @value
 class Charge:
-    """What a call came to. `rates` is the snapshot that `cost` was computed with, as JSON values.
+    """What a call came to. `rates` is the snapshot that `cost` was computed with, as JSON text.
 
     `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
     on the strongest tier (an upper bound: that tier may cache what this one can't).
@@ -59,7 +59,7 @@ class Charge:
     usage: Usage
     cost: Cost
     cost_source: CostSource
-    rates: Mapping[str, object]
+    rates: str
     uncached_nano_usd: int
     strongest_nano_usd: int
     message_id: str | None = None
@@ -67,7 +67,7 @@ class Charge:
 
 @value
 class Attempt:
-    """One try at the upstream.
+    """One try at the upstream; its fields are what the ledger's row and the admin API show.
 
     `charged` means that its bound stays charged: it may have been billed.
     """
@@ -85,17 +85,6 @@ class Attempt:
         if self.error is None or self.status == 200:
             return True
         return self.status is None and self.error != NEVER_CONNECTED
-
-    def as_json(self) -> dict[str, Any]:
-        """The attempt as the admin API shows it."""
-        return {
-            "upstream": self.upstream,
-            "status": self.status,
-            "error": self.error,
-            "latency_ms": self.latency_ms,
-            "request_id": self.request_id,
-            "charged": self.charged,
-        }
 
 
 class Hold(Protocol):

@@ -38,7 +38,7 @@ CHARGE = Charge(
     Usage(input_tokens=12, cache_read_tokens=2_000, output_tokens=150),
     Cost(input=12_000, cache_read=200_000, output=750_000),
     "computed",
-    {"model": "claude-haiku-4-5-20251001", "usd_per_token": {"input": "0.000001"}},
+    json.dumps({"model": "claude-haiku-4-5-20251001", "usd_per_token": {"input": "0.000001"}}),
     2_762_000,
     2_886_000,
 )

@@ -12,7 +12,7 @@ from app.commands.failure import CommandFailed, WrongUsage
 from app.commands.output import complain, say, show_json
 from app.commands.stored import is_sqlite, shown
 from app.store.copying import CopyRefused, Told, copy_database
-from app.store.database import DatabaseInUse
+from app.store.sqlite import DatabaseInUse
 
 TELL_EVERY_S = 2.0
 

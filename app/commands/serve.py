@@ -24,7 +24,7 @@ from app.commands.signals import end_on_signals
 from app.commands.stored import answering, is_sqlite, opened
 from app.config.settings import Settings, settings_file
 from app.main import SIMULATOR_VARIABLE, Boot, create_app, policy_of
-from app.store.database import DatabaseInUse
+from app.store.sqlite import DatabaseInUse
 from app.telemetry.logs import start_logging
 
 BACKLOG = 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -136,24 +137,23 @@ def uncached(usage: Usage) -> Usage:
     )
 
 
-def snapshot(model: str, usage: Usage, prices: Prices) -> Mapping[str, object]:
-    """All it takes to recompute `price(usage, prices)` by hand, as JSON values."""
+def snapshot(model: str, usage: Usage, prices: Prices) -> str:
+    """All it takes to recompute `price(usage, prices)` by hand, as JSON text."""
     tier = prices.tier(usage.prompt_tokens)
     return _snapshot(model, prices, tier, multiplier(usage, prices))
 
 
 @lru_cache(maxsize=1_024)
-def _snapshot(
-    model: str, prices: Prices, tier: Tier, factors: tuple[int, int]
-) -> Mapping[str, object]:
-    """The same for every call of a model in one tier: made once, never written to."""
+def _snapshot(model: str, prices: Prices, tier: Tier, factors: tuple[int, int]) -> str:
+    """The same for every call of a model in one tier: written once."""
     factor, divisor = factors
-    return {
+    shown = {
         "model": model,
         "effective_from": prices.effective_from.isoformat(),
         "above_prompt_tokens": max(tier.above_prompt_tokens, 0),
         "usd_per_token": {c: pico_text(getattr(tier.rates, c)) for c in CATEGORIES},
         "multiplier": pico_text(factor * 1_000_000_000_000 // divisor),
         "usd_per_web_search": pico_text(prices.web_search_nano_usd * PICO_PER_NANO),
-        "origins": prices.origins,
+        "origins": dict(prices.origins),
     }
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

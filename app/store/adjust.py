@@ -17,7 +17,7 @@ from app.store.prepared import texts
 from app.store.scopes import windows_of_row
 from app.store.statements import Statements
 from app.store.tables import SUM_COLUMNS, processes, requests
-from app.store.writes import Changes
+from app.store.writes import CLOSED_ROW, Changes
 
 MOST_AT_ONCE = 500
 
@@ -57,19 +57,18 @@ def move_rows(
         held = row.reserved_nano_usd if was_open else 0
         balances.move(windows_of_row(row), spent=more, held=-held)
         key = (day_text(row.created_us), row.key_id, row.team_id or "", row.model)
-        rollups.add(key, (int(was_open), more, *(0 for _ in SUM_COLUMNS[1:])))
-        moved.append(
-            {
-                **row._mapping,  # noqa: SLF001  # SQLAlchemy's documented name
-                "was": row.state,
-                "state": to.state,
-                "cost_nano_usd": to.cost_nano_usd,
-                "cost_source": to.cost_source,
-                "other_nano_usd": row.other_nano_usd + more,
-                "status": to.status,
-                "error_code": to.error_code,
-            }
-        )
+        rollups.add(key, int(was_open), (more, *(0 for _ in SUM_COLUMNS[1:])))
+        becomes = {
+            **row._mapping,  # noqa: SLF001  # SQLAlchemy's documented name
+            "was": row.state,
+            "state": to.state,
+            "cost_nano_usd": to.cost_nano_usd,
+            "cost_source": to.cost_source,
+            "other_nano_usd": row.other_nano_usd + more,
+            "status": to.status,
+            "error_code": to.error_code,
+        }
+        moved.append(tuple([becomes[name] for name in CLOSED_ROW]))
     changes = Changes(moved=balances.moved(), closed=moved, rolled_up=rollups.rows())
     statements.writes.write(connection, changes)
     return len(moved)

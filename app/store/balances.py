@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, func, select, update
 
 from app.core.budgets import Scope
-from app.store.prepared import texts
+from app.store.prepared import Values, texts
 from app.store.scopes import WindowRow
 from app.store.statements import Statements
 from app.store.tables import rollups, windows
-from app.store.writes import ROLLUP_COLUMNS, Row
 
 
 class Balances:
@@ -20,9 +19,8 @@ class Balances:
     def __init__(self, connection: Connection, statements: Statements) -> None:
         self._connection = connection
         self._statements = statements
-        self._spent: dict[str, int] = {}
-        self._held: dict[str, int] = {}
-        self._moved: dict[str, list[int]] = {}
+        # of each row: spent, held, and what is to be added to each
+        self._sums: dict[str, list[int]] = {}
 
     def lock(self, wanted: Iterable[WindowRow]) -> list[WindowRow]:
         """Lock the rows and read them; those that are missing are returned."""
@@ -30,45 +28,38 @@ class Balances:
         if not rows:
             return []
         ids = texts(rows, self._statements.dialect)
-        for window_id, spent, held in self._statements.lock_windows.rows(self._connection, ids=ids):
-            self._spent[window_id] = spent
-            self._held[window_id] = held
-        return [window for window_id, window in rows.items() if window_id not in self._spent]
+        locked = self._statements.lock_windows.tuples(self._connection, ids=ids)
+        self._sums.update({row[0]: [row[1], row[2], 0, 0] for row in locked})
+        return [window for window_id, window in rows.items() if window_id not in self._sums]
 
     def scope(self, window: WindowRow) -> Scope:
         """The limit as it stands after every move so far."""
-        window_id = window.id
-        return Scope(
-            window.kind,
-            window.limit_nano_usd,
-            self._spent[window_id],
-            self._held[window_id],
-            window.resets_at,
-        )
+        spent, held, _, _ = self._sums[window.id]
+        return Scope(window.kind, window.limit_nano_usd, spent, held, window.resets_at)
 
     def remaining(self, windows: Iterable[WindowRow]) -> int | None:
         """What the tightest of the limits has left."""
-        left = [
-            window.limit_nano_usd - self._spent[window.id] - self._held[window.id]
-            for window in windows
-            if window.limit_nano_usd is not None
-        ]
-        return min(left, default=None)
+        left: int | None = None
+        for window in windows:
+            if window.limit_nano_usd is not None:
+                spent, held, _, _ = self._sums[window.id]
+                here = window.limit_nano_usd - spent - held
+                left = here if left is None or here < left else left
+        return left
 
     def move(self, windows: Iterable[WindowRow], *, spent: int, held: int) -> None:
         for window in windows:
-            window_id = window.id
-            self._spent[window_id] += spent
-            self._held[window_id] += held
-            moved = self._moved.setdefault(window_id, [0, 0])
-            moved[0] += spent
-            moved[1] += held
+            sums = self._sums[window.id]
+            sums[0] += spent
+            sums[1] += held
+            sums[2] += spent
+            sums[3] += held
 
-    def moved(self) -> list[Row]:
+    def moved(self) -> list[Values]:
         """What is to be written, as `Changes.moved`."""
         return [
-            {"id": window_id, "spent": spent, "held": held}
-            for window_id, (spent, held) in sorted(self._moved.items())
+            (spent, held, window_id)
+            for window_id, (_, _, spent, held) in sorted(self._sums.items())
             if spent or held
         ]
 
@@ -83,10 +74,7 @@ def make_windows(
     ordered = sorted(missing, key=lambda window: window.id)
     statements.make_windows.many(
         connection,
-        (
-            {"id": w.id, "scope_kind": w.kind, "scope_id": w.scope_id, "period": w.period}
-            for w in ordered
-        ),
+        [(window.id, window.kind, window.scope_id, window.period) for window in ordered],
     )
     counted = None
     for window in ordered:
@@ -123,16 +111,16 @@ class Rollups:
     def __init__(self) -> None:
         self._added: dict[tuple[str, ...], list[int]] = {}
 
-    def add(self, key: tuple[str, str, str, str], sums: Iterable[int]) -> None:
-        """`key` as ROLLUP_KEY, `sums` as ROLLUP_SUMS."""
+    def add(self, key: tuple[str, str, str, str], count: int, sums: Iterable[int]) -> None:
+        """`key` as ROLLUP_KEY, `count` requests, `sums` as SUM_COLUMNS."""
         known = self._added.get(key)
-        self._added[key] = (
-            list(sums) if known is None else [a + b for a, b in zip(known, sums, strict=True)]
-        )
+        if known is None:
+            self._added[key] = [count, *sums]
+            return
+        known[0] += count
+        for place, more in enumerate(sums, 1):
+            known[place] += more
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Values]:
         """What is to be written, as `Changes.rolled_up`."""
-        return [
-            dict(zip(ROLLUP_COLUMNS, (*key, *sums), strict=True))
-            for key, sums in sorted(self._added.items())
-        ]
+        return [(*key, *sums) for key, sums in sorted(self._added.items())]

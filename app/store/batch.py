@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -34,7 +34,6 @@ PAUSE_S = 0.25
 BUSY_ENTRIES = 12
 GATHER_S = 0.002
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
-T = TypeVar("T")
 
 # What an entry's values can cause; everything else is taken for the database's trouble.
 _OWN_FAULTS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError, LookupError)
@@ -132,9 +131,9 @@ class BatchWriter:
         """One transaction, again if it lost against another; the error if it failed."""
         error: BaseException | None = None
         for _ in range(RETRIES):
-            posted, error = await _outcome(self._database.write(partial(self._post, batch)))
+            posted, error = await self._database.outcome(partial(self._post, batch))
             if posted is not None and posted.missing:
-                counted, error = await _outcome(self._database.write(partial(self._make, posted)))
+                counted, error = await self._database.outcome(partial(self._make, posted))
                 if error is None:
                     self._books.counted = counted or self._books.counted
                     continue
@@ -187,26 +186,18 @@ class BatchWriter:
         await asyncio.sleep(PAUSE_S)
 
     def _refuse(self, entry: Entry) -> None:
-        if entry.future.done():
+        if isinstance(entry, Close):
+            entry.answer(None)
+        elif entry.future.done():
             return
-        if isinstance(entry, Open):
+        elif isinstance(entry, Open):
             entry.future.set_result(_unavailable())
-        elif isinstance(entry, Extend):
-            entry.future.set_result(False)
         else:
-            entry.future.set_result(None)
+            entry.future.set_result(False)
 
 
 def _unavailable() -> LedgerUnavailable:
     return LedgerUnavailable("the ledger can't be written, so nothing is sent")
-
-
-async def _outcome(work: Awaitable[T]) -> tuple[T | None, BaseException | None]:
-    """The result or the error as a value, whatever it is: no waiter may be left without answer."""
-    task = asyncio.ensure_future(work)
-    await asyncio.wait({task})
-    error = task.exception()
-    return (None, error) if error is not None else (task.result(), None)
 
 
 def _is_conflict(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,11 +27,12 @@ class Granted:
 
 @value
 class Closing:
-    """How a call ended: `sums` as SUM_COLUMNS, `columns` all columns that the end sets."""
+    """How a call ended: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
 
-    state: State
+    status: int
+    error_code: str | None
     sums: tuple[int, ...]
-    columns: Mapping[str, Any]
+    columns: tuple[Any, ...]
 
     @property
     def cost_nano_usd(self) -> int:
@@ -66,7 +67,8 @@ class Extend:
 class Close:
     """Settle or release. `verify`: what the row says goes before what this process remembers.
 
-    Answer: what the tightest limit has left, in nano-USD; None without a limit.
+    Answer: what the tightest limit has left, in nano-USD; None without a limit.  `wakes` is no
+    more than a bell: it may be replaced by whoever waits, so that no cancellation loses an answer.
     """
 
     request_id: str
@@ -77,8 +79,18 @@ class Close:
     held_nano_usd: int
     windows: tuple[WindowRow, ...]
     closing: Closing
-    future: Future[int | None]
+    wakes: Future[None]
     verify: bool = False
+    answered: bool = False
+    remaining_nano_usd: int | None = None
+
+    def answer(self, remaining_nano_usd: int | None) -> None:
+        """Answer whoever waits, once."""
+        if not self.answered:
+            self.answered = True
+            self.remaining_nano_usd = remaining_nano_usd
+            if not self.wakes.done():
+                self.wakes.set_result(None)
 
 
 Entry = Open | Extend | Close

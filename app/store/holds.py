@@ -124,16 +124,18 @@ class OpenHold:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
         end = self._end(error)
-        self._desk.submit(self._close(end, future))
+        entry = self._close(end, loop.create_future())
+        self._desk.submit(entry)
         cancelled: asyncio.CancelledError | None = None
-        while not future.done():
+        while not entry.answered:
             try:
-                await asyncio.shield(future)
+                await entry.wakes
             except asyncio.CancelledError as cancellation:
                 cancelled = cancellation
-        self._remaining_nano_usd = future.result()
+                entry.wakes = loop.create_future()
+        self._remaining_nano_usd = entry.remaining_nano_usd
         self._desk.closed(self, self._record(end))
         if cancelled is not None:
             raise cancelled
@@ -152,7 +154,7 @@ class OpenHold:
         self.granted_nano_usd = granted.nano_usd
         self._desk.opened(self)
 
-    def _close(self, end: Closing, future: asyncio.Future[int | None]) -> Close:
+    def _close(self, end: Closing, wakes: asyncio.Future[None]) -> Close:
         asked, granted = self._reservation, self._granted
         if granted is None:
             raise RuntimeError("the hold is not open")
@@ -165,7 +167,7 @@ class OpenHold:
             held_nano_usd=self.held_nano_usd,
             windows=granted.windows,
             closing=end,
-            future=future,
+            wakes=wakes,
             verify=self.doubtful,
         )
 
@@ -212,8 +214,8 @@ class OpenHold:
             model=asked.model,
             dialect=asked.dialect,
             route=asked.route,
-            status=end.columns["status"],
-            error_code=end.columns["error_code"],
+            status=end.status,
+            error_code=end.error_code,
             attempts=self.attempts,
             latency_s=time.monotonic() - self._started_s,
             ttft_s=None if self.ttft_ms is None else self.ttft_ms / 1_000,

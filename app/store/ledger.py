@@ -118,7 +118,9 @@ class SqlLedger:
 
     def deliver(self, entry: Entry, outcome: Outcome) -> None:
         """Answer whoever waits; a grant that nobody waits for is given back."""
-        if isinstance(entry, Open) and isinstance(outcome, Granted) and entry.future.cancelled():
+        if isinstance(entry, Close):
+            entry.answer(outcome)  # type: ignore[arg-type]  # each kind has its own
+        elif isinstance(entry, Open) and isinstance(outcome, Granted) and entry.future.cancelled():
             entry.give_back(outcome)
         elif not entry.future.done():
             entry.future.set_result(outcome)  # type: ignore[arg-type]  # each kind has its own
@@ -161,7 +163,7 @@ class SqlLedger:
             held_nano_usd=0,
             windows=(),
             closing=end,
-            future=asyncio.get_running_loop().create_future(),
+            wakes=asyncio.get_running_loop().create_future(),
             verify=True,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from app.core.budgets import EPOCH, Window, window_start
 from app.core.errors import BadRequest
@@ -61,7 +62,12 @@ def after_us(text: str, *, param: str) -> int:
 
 
 def day_text(us: int) -> str:
-    return moment(us).date().isoformat()
+    return _day_text(us // US_PER_DAY)
+
+
+@lru_cache(maxsize=64)
+def _day_text(days: int) -> str:
+    return moment(days * US_PER_DAY).date().isoformat()
 
 
 def period(window: Window, now: datetime) -> str:

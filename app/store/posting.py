@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import sub
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.core.budgets import Shortfall, admit, window_end
+from app.core.budgets import Grant, Shortfall, admit, window_end
 from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
-from app.core.keys import Key
 from app.core.money import usd_text
 from app.core.values import value
 from app.store.balances import Balances, Rollups
@@ -23,11 +23,10 @@ from app.store.database import clock_us
 from app.store.entries import Close, Entry, Extend, Granted, Open, Outcome
 from app.store.key_rows import model_budgets
 from app.store.moments import day_text, moment, period
-from app.store.prepared import texts
+from app.store.prepared import Values, texts
 from app.store.rows import held_row, sums_of
 from app.store.scopes import GlobalBudget, WindowRow, key_model_id, window_row, windows_of_row
-from app.store.statements import Statements
-from app.store.tables import SUM_COLUMNS
+from app.store.statements import Limits, Statements
 from app.store.writes import Changes
 
 
@@ -74,14 +73,14 @@ class _Posting:
         self._balances = Balances(connection, books.statements)
         self._rollups = Rollups()
         self._now_us = 0
-        self._limits: dict[str, Row[Any]] = {}
-        self._secrets: dict[tuple[str, str], int | None] = {}
+        self._limits: dict[str, Limits] = {}
+        self._shown: set[tuple[str, str | None]] = set()  # keys with a secret that opens them now
         self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}
         self._taken: set[tuple[str, str]] = set()
         self._found: dict[str, Row[Any]] = {}
-        self._held: list[dict[str, Any]] = []
+        self._held: list[Values] = []
         self._extended: dict[str, int] = {}
-        self._closed: list[dict[str, Any]] = []
+        self._closed: list[Values] = []
 
     def post(self, entries: Sequence[Entry]) -> Posted:
         opens = [entry for entry in entries if isinstance(entry, Open)]
@@ -99,29 +98,35 @@ class _Posting:
         return Posted(outcomes)
 
     def _enter(self, entry: Entry) -> Outcome:
-        if isinstance(entry, Open):
-            return self._open(entry)
-        if isinstance(entry, Extend):
-            return self._extend(entry)
-        return self._close(entry)
+        if isinstance(entry, Close):
+            return self._close(entry)
+        return self._open(entry) if isinstance(entry, Open) else self._extend(entry)
 
     def _read_limits(self, opens: Iterable[Open]) -> None:
         shown = [entry.reservation.key for entry in opens]
         dialect = self._statements.dialect
-        found = self._statements.limits.rows(
+        rows = self._statements.limits.tuples(
             self._connection,
             ids=texts({key.id for key in shown}, dialect),
             secrets=texts({key.secret_sha256 for key in shown if key.secret_sha256}, dialect),
         )
-        self._limits = {row.id: row for row in found}
-        self._secrets = {(row.id, row.sha256): row.valid_until_us for row in found if row.sha256}
+        found = [Limits(*row) for row in rows]
+        self._limits = {limits.id: limits for limits in found}
         self._now_us = (found[0].now_us if found else 0) or clock_us(self._connection)
+        for limits in found:
+            if not any(map(self._is_over, (limits.revoked_us, limits.expires_us))):
+                self._shown.add((limits.id, None))  # whoever shows none is the gateway itself
+                if not self._is_over(limits.valid_until_us):
+                    self._shown.add((limits.id, limits.sha256))
         for entry in opens:
             key_id, model = entry.reservation.key.id, entry.reservation.model
             if key_id in self._limits and (key_id, model) not in self._windows:
                 self._windows[key_id, model] = self._windows_of(self._limits[key_id], model)
 
-    def _windows_of(self, limits: Row[Any], model: str) -> tuple[WindowRow, ...]:
+    def _is_over(self, end_us: int | None) -> bool:
+        return end_us is not None and end_us <= self._now_us
+
+    def _windows_of(self, limits: Limits, model: str) -> tuple[WindowRow, ...]:
         now = moment(self._now_us)
         window = limits.budget_window
         current, resets_at = period(window, now), window_end(window, now)
@@ -133,7 +138,8 @@ class _Posting:
             window = limits.team_window
             limit = limits.team_max_budget_nano_usd
             ends = window_end(window, now)
-            found.append(window_row("team", limits.team_id, period(window, now), limit, ends))
+            team_id = limits.team_id or ""
+            found.append(window_row("team", team_id, period(window, now), limit, ends))
         budget = self._books.budget
         if budget.limit_nano_usd is not None:
             ends = window_end(budget.window, now)
@@ -180,7 +186,7 @@ class _Posting:
         ]
         if asked:
             dialect = self._statements.dialect
-            rows = self._statements.duplicates.rows(
+            rows = self._statements.duplicates.tuples(
                 self._connection,
                 key_ids=texts({key_id for key_id, _ in asked}, dialect),
                 values=texts({value for _, value in asked}, dialect),
@@ -189,46 +195,41 @@ class _Posting:
 
     def _open(self, entry: Open) -> Granted | Refusal:
         asked = entry.reservation
-        limits = self._limits.get(asked.key.id)
-        if limits is None or self._ended(limits, asked.key):
+        key_id = asked.key.id
+        if (key_id, asked.key.secret_sha256) not in self._shown:
             return InvalidApiKey("this key is unknown, replaced, revoked or expired")
         if asked.idempotency_key is not None:
-            once = (asked.key.id, asked.idempotency_key)
+            once = (key_id, asked.idempotency_key)
             if once in self._taken:
                 return DuplicateRequest("a call with this idempotency-key is running or was billed")
-        windows = self._windows[asked.key.id, asked.model]
-        granted = admit(
-            [self._balances.scope(window) for window in windows],
-            bound=asked.bound_nano_usd,
-            least=asked.least_nano_usd,
-        )
+        windows = self._windows[key_id, asked.model]
+        granted = self._admitted(windows, asked.bound_nano_usd, asked.least_nano_usd)
         if isinstance(granted, Shortfall):
             return _exceeded(granted)
         if asked.idempotency_key is not None:
-            self._taken.add((asked.key.id, asked.idempotency_key))
+            self._taken.add((key_id, asked.idempotency_key))
         self._balances.move(windows, spent=0, held=granted.nano_usd)
-        hold = Granted(granted.nano_usd, windows, self._now_us, limits.team_id)
+        hold = Granted(granted.nano_usd, windows, self._now_us, self._limits[key_id].team_id)
         self._held.append(held_row(asked, hold, self._books.process_id))
         return hold
 
-    def _ended(self, limits: Row[Any], key: Key) -> bool:
-        ends = [limits.revoked_us, limits.expires_us]
-        if key.secret_sha256 is not None:
-            ends.append(self._secrets.get((key.id, key.secret_sha256), 0))  # 0: replaced for good
-        return any(us is not None and us <= self._now_us for us in ends)
+    def _admitted(
+        self, windows: Iterable[WindowRow], bound_nano_usd: int, least_nano_usd: int
+    ) -> Grant | Shortfall:
+        limited = [self._balances.scope(w) for w in windows if w.limit_nano_usd is not None]
+        return admit(limited, bound=bound_nano_usd, least=least_nano_usd)
 
     def _extend(self, entry: Extend) -> bool:
         more = entry.granted_nano_usd
-        scopes = [self._balances.scope(window) for window in entry.windows]
-        if isinstance(admit(scopes, bound=more, least=more), Shortfall):
+        if isinstance(self._admitted(entry.windows, more, more), Shortfall):
             return False
         self._balances.move(entry.windows, spent=0, held=more)
         self._extended[entry.request_id] = self._extended.get(entry.request_id, 0) + more
         return True
 
     def _close(self, entry: Close) -> int | None:
-        was, held, before, count = "reserved", entry.held_nano_usd, (0,) * len(SUM_COLUMNS), 1
-        created_us, team_id = entry.created_us, entry.team_id
+        closing, held, created_us = entry.closing, entry.held_nano_usd, entry.created_us
+        was, team_id, count, sums = "reserved", entry.team_id, 1, closing.sums
         if entry.verify:
             row = self._found.get(entry.request_id)
             if row is None or row.state in ("settled", "released"):
@@ -237,17 +238,16 @@ class _Posting:
             more = self._extended.pop(entry.request_id, 0)
             held = row.reserved_nano_usd + more
             if was == "orphaned":  # charged as lost by another process; now known better
-                held, before, count = more, sums_of(row), 0
-        closing = entry.closing
-        sums = [after - was for after, was in zip(closing.sums, before, strict=True)]
+                held, count = more, 0
+                sums = tuple(map(sub, sums, sums_of(row)))
         self._balances.move(entry.windows, spent=sums[0], held=-held)
         key = (day_text(created_us), entry.key_id, team_id or "", entry.model)
-        self._rollups.add(key, (count, *sums))
-        self._closed.append({"id": entry.request_id, "was": was, **closing.columns})
+        self._rollups.add(key, count, sums)
+        self._closed.append((*closing.columns, entry.request_id, was))
         return self._balances.remaining(entry.windows)
 
     def _write(self) -> None:
-        extended = [{"id": i, "more": more} for i, more in self._extended.items()]
+        extended = [(more, request_id) for request_id, more in self._extended.items()]
         changes = Changes(
             self._balances.moved(), self._held, extended, self._closed, self._rollups.rows()
         )

@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
-from typing import Any
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, bindparam, func, select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
+
+Values: TypeAlias = Sequence[Any]
+"""One row's values, in a fixed order."""
 
 
 class Prepared:
-    """A statement's text and its parameters: `new_x` is given as `x`, which a SET would claim."""
+    """A statement's text and its parameters: `new_x` is given as `x`, which a SET would claim.
+
+    On SQLite the driver is spoken to directly: SQLAlchemy's own run of a statement costs more than
+    most of these do.  `given` is the order of the values in the rows that `many` takes.
+    """
 
     def __init__(
-        self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None
+        self,
+        statement: ClauseElement,
+        dialect: Dialect,
+        columns: Sequence[str] | None = None,
+        given: Sequence[str] | None = None,
     ) -> None:
         compiled = statement.compile(
             dialect=dialect, column_keys=None if columns is None else list(columns)
         )
         self.text = str(compiled)
+        self._directly = dialect.name == "sqlite"
         order = getattr(compiled, "positiontup", None) or ()
         self._order = tuple(str(name).removeprefix("new_") for name in order)
-        self._values: Callable[[Mapping[str, Any]], Any] = (
-            itemgetter(*self._order) if len(self._order) > 1 else self._one_value
-        )
+        given = columns if given is None else given
+        self._places = None if given is None else [given.index(name) for name in self._order]
 
-    def many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+    def many(self, connection: Connection, rows: Sequence[Values]) -> int:
         """Run once for each of `rows`; how many rows that changed, where the driver counts them."""
-        parameters = [self._values(row) for row in rows]
-        return connection.exec_driver_sql(self.text, parameters).rowcount if parameters else 0
+        if not rows:
+            return 0
+        if self._places is not None and self._places != list(range(len(rows[0]))):
+            rows = [tuple([row[place] for place in self._places]) for row in rows]
+        if not self._directly:
+            return connection.exec_driver_sql(self.text, list(rows)).rowcount
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(self.text, rows)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        return cursor.rowcount
 
     def rows(self, connection: Connection, **parameters: object) -> Sequence[Any]:
+        """The rows found, with their columns as attributes."""
         return connection.exec_driver_sql(self.text, self._values(parameters)).all()
 
-    def _one_value(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(row[name] for name in self._order)
+    def tuples(self, connection: Connection, **parameters: object) -> Sequence[Values]:
+        """The rows found, as plain tuples."""
+        if not self._directly:
+            return connection.exec_driver_sql(self.text, self._values(parameters)).all()
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self.text, self._values(parameters))
+            return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _values(self, parameters: Mapping[str, Any]) -> Values:
+        return tuple([parameters[name] for name in self._order])
+
+    def _translated(self, error: sqlite3.Error) -> BaseException:
+        """What SQLAlchemy raises in its place; without the parameters, which may be anything."""
+        return DBAPIError.instance(self.text, None, error, sqlite3.Error)
 
 
 def among(column: ColumnElement[Any], parameter: str, dialect: Dialect) -> ColumnElement[bool]:

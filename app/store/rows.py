@@ -13,15 +13,8 @@ from app.core.usage import Usage
 from app.ports import Attempt, Charge, CostSource, Reservation
 from app.store.entries import Closing, Granted, State
 from app.store.fields import clean_text
-from app.store.tables import COST_CATEGORIES, COST_COLUMNS, SUM_COLUMNS, TOKEN_COLUMNS
+from app.store.tables import COST_CATEGORIES, SUM_COLUMNS, TOKEN_COLUMNS
 
-_PERIODS = {
-    "key": "key_period",
-    "key_model": "key_model_period",
-    "team": "team_period",
-    "global": "global_period",
-}
-_NO_PERIODS = dict.fromkeys(_PERIODS.values())
 _NOTHING_USED = Usage()
 _NOTHING_COST = Cost()
 _token_counts = attrgetter(*TOKEN_COLUMNS)
@@ -29,32 +22,33 @@ _category_costs = attrgetter(*COST_CATEGORIES)
 _stored_sums = attrgetter(*SUM_COLUMNS)
 
 
-def held_row(asked: Reservation, hold: Granted, process_id: str) -> dict[str, Any]:
-    """The row as it is until the call ends."""
-    row: dict[str, Any] = {
-        "id": asked.request_id,
-        "key_id": asked.key.id,
-        "team_id": hold.team_id,
-        "process_id": process_id,
-        "state": "reserved",
-        "created_us": hold.created_us,
-        "dialect": asked.dialect,
-        "requested_model": clean_text(asked.requested_model),
-        "model": asked.model,
-        "route_reason": str(asked.route.reason),
-        "routing": orjson.dumps(asked.route).decode(),
-        "cache_plan": orjson.dumps(asked.cache_plan).decode(),
-        "upstream": asked.upstream,
-        "stream": asked.stream,
-        "end_user": None if asked.end_user is None else clean_text(asked.end_user),
-        "tags": _tags(asked.tags),
-        "idempotency_key": asked.idempotency_key,
-        "reserved_nano_usd": hold.nano_usd,
-        **_NO_PERIODS,
-    }
-    for window in hold.windows:
-        row[_PERIODS[window.kind]] = window.period
-    return row
+def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, ...]:
+    """The row as it is until the call ends, as HELD_COLUMNS."""
+    periods = {window.kind: window.period for window in hold.windows}
+    return (
+        asked.request_id,
+        asked.key.id,
+        hold.team_id,
+        process_id,
+        "reserved",
+        hold.created_us,
+        asked.dialect,
+        clean_text(asked.requested_model),
+        asked.model,
+        asked.route.reason.value,
+        orjson.dumps(asked.route).decode(),
+        orjson.dumps(asked.cache_plan).decode(),
+        asked.upstream,
+        asked.stream,
+        None if asked.end_user is None else clean_text(asked.end_user),
+        _tags(asked.tags),
+        asked.idempotency_key,
+        periods.get("key"),
+        periods.get("key_model"),
+        periods.get("team"),
+        periods.get("global"),
+        hold.nano_usd,
+    )
 
 
 def closing(  # noqa: PLR0913  # the facts of an end, all of them different
@@ -83,24 +77,24 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
     last = attempts[-1] if attempts else None
     request_id = None if last is None else last.request_id
     message_id = None if charge is None else charge.message_id
-    columns = {
-        "state": state,
-        "upstream": upstream if last is None else last.upstream,
-        "upstream_request_id": None if request_id is None else clean_text(request_id),
-        "upstream_message_id": None if message_id is None else clean_text(message_id),
-        "attempts": len(attempts),
-        "attempt_details": _attempts(attempts),
-        "cost_source": source,
-        "rates": None if charge is None else orjson.dumps(dict(charge.rates)).decode(),
-        "status": status,
-        "error_code": error_code,
-        "latency_ms": latency_ms,
-        "ttft_ms": ttft_ms,
-        "other_nano_usd": other_nano_usd,
-    }
-    columns.update(zip(SUM_COLUMNS, sums, strict=True))
-    columns.update(zip(COST_COLUMNS, _category_costs(cost), strict=True))
-    return Closing(state, sums, columns)
+    columns = (
+        state,
+        upstream if last is None else last.upstream,
+        None if request_id is None else clean_text(request_id),
+        None if message_id is None else clean_text(message_id),
+        len(attempts),
+        orjson.dumps(attempts).decode(),
+        source,
+        None if charge is None else charge.rates,
+        status,
+        error_code,
+        latency_ms,
+        ttft_ms,
+        other_nano_usd,
+        *sums,
+        *_category_costs(cost),
+    )
+    return Closing(status, error_code, sums, columns)
 
 
 def sums_of(row: Any) -> tuple[int, ...]:  # noqa: ANN401  # a row of `requests`
@@ -111,11 +105,3 @@ def sums_of(row: Any) -> tuple[int, ...]:  # noqa: ANN401  # a row of `requests`
 
 def _tags(tags: Sequence[str]) -> str | None:
     return orjson.dumps([clean_text(tag) for tag in tags]).decode() if tags else None
-
-
-def _attempts(attempts: Sequence[Attempt]) -> str:
-    shown = [attempt.as_json() for attempt in attempts]
-    for attempt in shown:
-        if attempt["error"] is not None:
-            attempt["error"] = clean_text(attempt["error"])
-    return orjson.dumps(shown).decode()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, literal_column, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
+from app.core.budgets import Window
 from app.store.prepared import Prepared, among
 from app.store.tables import (
     key_secrets,
@@ -23,6 +24,23 @@ FOUND_COLUMNS = (
     *("key_period", "key_model_period", "team_period", "global_period"),
 )
 _PG_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
+
+class Limits(NamedTuple):
+    """What admission needs of a key and its team, and the database's clock (0 on SQLite)."""
+
+    id: str
+    team_id: str | None
+    budget_window: Window
+    max_budget_nano_usd: int | None
+    model_budgets: str | None
+    expires_us: int | None
+    revoked_us: int | None
+    team_window: Window | None
+    team_max_budget_nano_usd: int | None
+    sha256: str | None
+    valid_until_us: int | None
+    now_us: int
 
 
 class Statements:
@@ -56,10 +74,7 @@ class Statements:
 
 
 def _limits(dialect: Dialect) -> Any:  # noqa: ANN401  # each statement has its own long type
-    """What admission needs of keys and their teams, and the clock (0 on SQLite).
-
-    A key has a row for each of `secrets` that is one of its own, or one row without any.
-    """
+    """`Limits`: a row for each of `secrets` that is the key's own, or one row without any."""
     shown = and_(key_secrets.c.key_id == keys.c.id, among(key_secrets.c.sha256, "secrets", dialect))
     return (
         select(

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from app.store.prepared import Prepared
+from app.store.prepared import Prepared, Values
 from app.store.tables import COST_COLUMNS, SUM_COLUMNS, requests, rollups, windows
 
 HELD_COLUMNS = (
@@ -26,26 +26,28 @@ CLOSED_COLUMNS = (
     *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
     *("other_nano_usd", *SUM_COLUMNS, *COST_COLUMNS),
 )
+CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was")
+MOVED_ROW = ("spent", "held", "id")
+EXTENDED_ROW = ("more", "id")
 ROLLUP_KEY = ("day", "key_id", "team_id", "model")
 ROLLUP_SUMS = ("requests", *SUM_COLUMNS)
 ROLLUP_COLUMNS = (*ROLLUP_KEY, *ROLLUP_SUMS)
 
-Row = Mapping[str, Any]
-
 
 @dataclass(slots=True)
 class Changes:
-    """Rows by their column names.
+    """Rows of values.
 
-    `moved` windows name `id`, `spent` and `held` to add, `extended` requests `id` and `more` to
-    reserve, `closed` ones the state they `was` in.
+    `moved` windows as MOVED_ROW, with what to add to each sum; `held` requests as HELD_COLUMNS,
+    `extended` ones as EXTENDED_ROW, `closed` ones as CLOSED_ROW, with the state that each was in;
+    `rolled_up` as ROLLUP_COLUMNS.
     """
 
-    moved: Sequence[Row] = ()
-    held: Sequence[Row] = ()
-    extended: Sequence[Row] = ()
-    closed: Sequence[Row] = ()
-    rolled_up: Sequence[Row] = ()
+    moved: Sequence[Values] = ()
+    held: Sequence[Values] = ()
+    extended: Sequence[Values] = ()
+    closed: Sequence[Values] = ()
+    rolled_up: Sequence[Values] = ()
 
 
 class SqliteWrites:
@@ -57,10 +59,10 @@ class SqliteWrites:
             index_elements=list(ROLLUP_KEY),
             set_={name: rollups.c[name] + row.excluded[name] for name in ROLLUP_SUMS},
         )
-        self._moved = Prepared(_moved(), dialect)
+        self._moved = Prepared(_moved(), dialect, given=MOVED_ROW)
         self._held = Prepared(insert(requests), dialect, HELD_COLUMNS)
-        self._extended = Prepared(_extended(), dialect)
-        self._closed = Prepared(_closed(), dialect)
+        self._extended = Prepared(_extended(), dialect, given=EXTENDED_ROW)
+        self._closed = Prepared(_closed(), dialect, given=CLOSED_ROW)
         self._rolled_up = Prepared(rolled_up, dialect, ROLLUP_COLUMNS)
 
     def write(self, connection: Connection, changes: Changes) -> int:
@@ -114,11 +116,11 @@ SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM closed)
     def write(self, connection: Connection, changes: Changes) -> int:
         """See `SqliteWrites.write`."""
         kinds = (
-            changes.moved,
-            changes.held,
-            changes.extended,
-            changes.closed,
-            changes.rolled_up,
+            _objects(MOVED_ROW, changes.moved),
+            _objects(HELD_COLUMNS, changes.held),
+            _objects(EXTENDED_ROW, changes.extended),
+            _objects(CLOSED_ROW, changes.closed),
+            _objects(ROLLUP_COLUMNS, changes.rolled_up),
         )
         if not any(kinds):
             return 0
@@ -128,6 +130,10 @@ SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM closed)
 
 def writes_for(dialect: Dialect) -> SqliteWrites | PostgresWrites:
     return SqliteWrites(dialect) if dialect.name == "sqlite" else PostgresWrites(dialect)
+
+
+def _objects(names: tuple[str, ...], rows: Sequence[Values]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _typed(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:

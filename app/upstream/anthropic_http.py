@@ -201,7 +201,11 @@ async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _lower_case(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()}
+    """The headers; bytes that are no UTF-8, which could not be stored, are replaced."""
+    return {
+        name.lower(): value if value.isascii() else value.encode("utf-8", "replace").decode()
+        for name, value in answer.headers.items()
+    }
 
 
 def _abandon(answer: aiohttp.ClientResponse | None) -> None:

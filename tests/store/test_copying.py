@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from app.core.errors import APITimeoutError
 from app.store.copying import CopyRefused, copy_database
-from app.store.database import DatabaseInUse, open_database
+from app.store.database import open_database
+from app.store.sqlite import DatabaseInUse
 from tests.store.till import CENT, Till, close_till, open_till, reservation
 
 

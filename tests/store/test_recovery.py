@@ -17,8 +17,9 @@ from sqlalchemy import delete
 
 from app.core.errors import LedgerUnavailable
 from app.store.adjust import charge_lost_holds
-from app.store.database import DatabaseInUse, is_current, is_reachable, open_database
+from app.store.database import is_current, is_reachable, open_database
 from app.store.migrate import migrate
+from app.store.sqlite import DatabaseInUse
 from app.store.statements import Statements
 from app.store.tables import processes
 from tests.store.postgres import Server, private_server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,7 +53,7 @@ def charge(
         ANSWER,
         Cost(input=nano_usd - output, output=output),
         source,
-        {"model": HAIKU},
+        json.dumps({"model": HAIKU}),
         uncached,
         strongest,
         message_id="msg_1",

@@ -30,5 +30,5 @@ def call(latency_s: float, cost_nano_usd: int, *, retried: bool = False) -> Call
         ttft_s=latency_s,
         held_nano_usd=cost_nano_usd,
         cost_nano_usd=cost_nano_usd,
-        charge=Charge(usage, Cost(output=cost_nano_usd), "computed", {}, 0, 0),
+        charge=Charge(usage, Cost(output=cost_nano_usd), "computed", "{}", 0, 0),
     )
