@@ -90,12 +90,14 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         times, per, plus = EXACT_MARGIN
         prompt = min(round_up(counted_tokens * times, per) + plus, window)
     server_tools = [tool for tool in request.tools if is_server_tool(tool)]
-    uses = sum(_uses(tool) for tool in server_tools)
-    most_input = window * (1 + uses) if server_tools else prompt
+    searches, most_input = 0, prompt
+    if server_tools:
+        most_input = window * (1 + sum(_uses(tool) for tool in server_tools))
+        searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
     reachable = [t.rates for t in prices.tiers if most_input > t.above_prompt_tokens]
     factor, divisor = _factor(request, prices)
-    searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
-    dearest_input = max(_input_rate(rates, ttl) for rates in reachable)
+    dearest_input = max([_input_rate(rates, ttl) for rates in reachable])
+    dearest_output = max([rates.output for rates in reachable])
     per_nano = PICO_PER_NANO * divisor
     return Bound(
         input_tokens=most_input,
@@ -103,7 +105,7 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         fixed_nano_usd=round_up(most_input * dearest_input * factor, per_nano)
         + searches * prices.web_search_nano_usd
         + (ROUNDED_APART if ttl else 0),
-        output_pico_usd=round_up(max(rates.output for rates in reachable) * factor, divisor),
+        output_pico_usd=round_up(dearest_output * factor, divisor),
         unbounded=_unbounded(request, server_tools),
         input_is_loose=counted_tokens is None and not server_tools,
         server_tools=bool(server_tools),
@@ -140,8 +142,11 @@ def _input_rate(rates: Rates, ttl: Ttl | None) -> int:
 
 def _factor(request: Request, prices: Prices) -> tuple[int, int]:
     """The dearest multiplier that the response may report, as (numerator, denominator)."""
-    fast = max(prices.fast, ONE) if request.options.get("speed") == "fast" else ONE
-    us = max(prices.us, ONE) if request.options.get("inference_geo") == "us" else ONE
+    options = request.options
+    if not options:
+        return 1, 1
+    fast = max(prices.fast, ONE) if options.get("speed") == "fast" else ONE
+    us = max(prices.us, ONE) if options.get("inference_geo") == "us" else ONE
     return fast * us, ONE * ONE
 
 
@@ -160,6 +165,8 @@ def _uses(tool: Block) -> int:
 
 
 def _unbounded(request: Request, server_tools: list[Block]) -> tuple[str, ...]:
+    if not (request.options or server_tools):
+        return ()
     options = tuple(
         name for name in UNBOUNDED_OPTIONS if request.options.get(name) and _spends(request, name)
     )

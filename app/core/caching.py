@@ -53,16 +53,12 @@ def plan(
     blocks can carry one. Later places win when the slots do not suffice.
     """
     callers = _ttls_by_place(request) if size.marks else NO_MARKS
-    existing = CachePlan(callers=size.marks, ttl=_longest([t for ttls in callers for t in ttls]))
-    if rules.mode == "off" or not request.cache:
-        return request, replace(existing, why="off")
-    if _MARK in request.options:
-        return request, replace(existing, why="automatic")
     slots = MOST_BREAKPOINTS - size.marks
-    if slots <= 0:
-        return request, replace(existing, why="callers_marks")
     least = model.limits.min_cacheable_tokens * BYTES_PER_TOKEN
     wanted = [n for n, length in enumerate(_prefix_bytes(size)) if length >= least]
+    why = _why_not(request, rules, slots, wanted)
+    if why:
+        return request, CachePlan((), size.marks, _longest_of(callers), why)
     marked, placed = request, dict[Place, Ttl]()
     for n in reversed(wanted):
         ttl = _legal_ttl(n, callers, rules)
@@ -71,9 +67,20 @@ def plan(
             marked = replace(changed, original=None)
             placed[PLACES[n]] = ttl
     if not placed:
-        return request, replace(existing, why="nothing_to_mark" if wanted else "below_minimum")
+        return request, CachePlan((), size.marks, _longest_of(callers), "nothing_to_mark")
     longest = _longest([*(t for ttls in callers for t in ttls), *placed.values()])
     return marked, CachePlan(tuple(reversed(placed)), size.marks, longest, "auto")
+
+
+def _why_not(request: Request, rules: CacheRules, slots: int, wanted: Sequence[int]) -> str:
+    """Why nothing is marked, or an empty text."""
+    if rules.mode == "off" or not request.cache:
+        return "off"
+    if _MARK in request.options:
+        return "automatic"
+    if slots <= 0:
+        return "callers_marks"
+    return "" if wanted else "below_minimum"
 
 
 def _prefix_bytes(size: Measure) -> tuple[int, int, int]:
@@ -90,6 +97,12 @@ def _legal_ttl(place: int, callers: tuple[Sequence[Ttl], ...], rules: CacheRules
     if before:
         return before[-1]
     return "1h" if rules.ttl == "1h" else "5m"
+
+
+def _longest_of(callers: tuple[Sequence[Ttl], ...]) -> Ttl | None:
+    if callers is NO_MARKS:
+        return None
+    return _longest([ttl for ttls in callers for ttl in ttls])
 
 
 def _longest(ttls: Sequence[Ttl]) -> Ttl | None:

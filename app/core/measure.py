@@ -113,6 +113,12 @@ def list_entries(messages: tuple[Message, ...]) -> int:
     return len(_LIST_ENTRY.findall(last_user_text(messages)))
 
 
+def has_list_of(messages: tuple[Message, ...], entries: int) -> bool:
+    """Whether so many lines of the last user turn begin like an entry of a list."""
+    enough_lines = last_user_text(messages).count("\n") + 1 >= entries
+    return enough_lines and list_entries(messages) >= entries
+
+
 def _texts(blocks: Iterable[Block]) -> Iterable[str]:
     return (b["text"] for b in blocks if b.get("type") == "text" and isinstance(b["text"], str))
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
-from app.core.measure import list_entries
+from app.core.measure import has_list_of
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def score(request: Request, size: Measure, rules: Rules) -> Route:
     if size.text_chars >= rules.strong_from_chars:
         return Route("", 1.0, Reason.LONG_TEXT)
     most = rules.strong_from_items
-    if size.messages >= most or list_entries(request.messages) >= most:
+    if size.messages >= most or has_list_of(request.messages, most):
         return Route("", 1.0, Reason.MANY_ITEMS)
     return Route("", 0.0, Reason.DEFAULT)
 
