@@ -29,7 +29,6 @@ from app.store.posting import Books, Posted, RowsChanged, post
 MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
-PASSES = 8
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 
 # What an entry's values can cause; everything else is taken for the database's trouble.
@@ -85,7 +84,6 @@ class BatchWriter:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._queue:
-                    await self._gather()
                     self._batch = self._take()
                     await self._write(self._batch)
                 self._idle.set()
@@ -99,18 +97,6 @@ class BatchWriter:
     async def drain(self) -> None:
         """Return once everything submitted so far is committed."""
         await self._idle.wait()
-
-    async def _gather(self) -> None:
-        """Let everything that is ready run first: one commit then serves all who get this far.
-
-        Ends with the first pass of the event loop that brings no entry more.
-        """
-        before = 0
-        for _ in range(PASSES):
-            if len(self._queue) == before:
-                return
-            before = len(self._queue)
-            await asyncio.sleep(0)
 
     def _take(self) -> list[Entry]:
         batch: list[Entry] = []
