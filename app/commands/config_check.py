@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from app.commands.offered import settings_with_all_on
 from app.commands.output import say, show_json
 from app.config.catalog import build_catalog
-from app.config.prices import bundled_books, known
+from app.config.names import config_warnings
+from app.config.prices import bundled_books
 from app.config.settings import Settings, read_settings, settings_file
 from app.core.models import Catalog
-
-SOON = timedelta(days=60)
 
 
 def check(config: Path | None, *, as_json: bool) -> None:
@@ -34,7 +33,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
         "models": list(offered.models),
         "hidden_models": [name for name in catalog.models if name not in offered.models],
         "tiers": dict(catalog.tiers),
-        "warnings": [*_off(settings, catalog, offered), *_ending(catalog, today)],
+        "warnings": [*_off(settings, catalog, offered), *config_warnings(settings, books, today)],
     }
     if as_json:
         show_json(findings)
@@ -49,21 +48,6 @@ def _off(settings: Settings, catalog: Catalog, offered: Catalog) -> Iterator[str
     for tier, model_id in catalog.tiers.items():
         if model_id not in offered.models:
             yield f"tiers.{tier} is not served: {model_id} is hidden"
-
-
-def _ending(catalog: Catalog, today: date) -> Iterator[str]:
-    """Models that are gone or soon will be, tiers' first."""
-    books = bundled_books()
-    tier_models = set(catalog.tiers.values())
-    for name in sorted(catalog.models, key=lambda name: name not in tier_models):
-        book = known(books, name)
-        if book is None:
-            continue
-        used = "; a tier uses it" if name in tier_models else ""
-        if book.state == "retired" or (book.retires is not None and book.retires <= today):
-            yield f"models.{name} is retired{used}"
-        elif book.retires is not None and book.retires - today <= SOON:
-            yield f"models.{name} retires on {book.retires.isoformat()}{used}"
 
 
 def _show(findings: dict[str, Any]) -> None:

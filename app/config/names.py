@@ -11,7 +11,7 @@ from app.config.problems import KeyPath, Problem, path_text
 from app.config.settings import Settings
 from app.core.routing import AUTO
 
-SOON = timedelta(days=30)
+SOON = timedelta(days=60)
 
 
 def name_problems(settings: Settings) -> Iterator[Problem]:
@@ -76,17 +76,26 @@ def _dangling_fallbacks(
 
 
 def _ending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterator[str]:
-    for model_id in settings.models:
+    """Models that are gone, will be soon, or have no price yet; those of tiers first."""
+    by_tiers = {_owner(settings, name) for name in settings.tiers.values()}
+    for model_id in sorted(settings.models, key=lambda model_id: model_id not in by_tiers):
         model = known(books, model_id)
         if model is None:
             continue
+        used = "; a tier uses it" if model_id in by_tiers else ""
         if model.state == "retired" or (model.retires is not None and model.retires <= day):
-            yield f"models.{model_id}: retired by its vendor, calls to it will fail"
+            yield f"models.{model_id}: retired by its vendor, calls to it will fail{used}"
         elif model.retires is not None and model.retires - day <= SOON:
-            yield f"models.{model_id}: its vendor retires it on {model.retires.isoformat()}"
+            yield f"models.{model_id}: its vendor retires it on {model.retires.isoformat()}{used}"
         if not in_force(model.schedule, day):
             since = model.schedule[0].effective_from.isoformat()
             yield f"models.{model_id}: its prices begin on {since}; is the clock right?"
+
+
+def _owner(settings: Settings, name: str) -> str:
+    """The model that a tier names, by its id or an alias."""
+    owners = (i for i, model in settings.models.items() if name in model.aliases)
+    return name if name in settings.models else next(owners, name)
 
 
 def _not_ascending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterator[str]:

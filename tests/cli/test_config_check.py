@@ -35,8 +35,8 @@ def test_a_retired_model_is_warned_of_first_where_a_tier_uses_it(tmp_path: Path)
     )
     found = run(tmp_path, "config", "check", "--json", ANTHROPIC_API_KEY="sk-ant-x").json()
     assert [text for text in found["warnings"] if text.startswith("models.")] == [
-        "models.claude-sonnet-4-20250514 is retired; a tier uses it",
-        "models.claude-opus-4-1-20250805 is retired",
+        "models.claude-sonnet-4-20250514: retired by its vendor, calls to it will fail; a tier uses it",
+        "models.claude-opus-4-1-20250805: retired by its vendor, calls to it will fail",
     ]
 
 

@@ -294,4 +294,4 @@ def test_a_model_past_its_retirement_is_told(tmp_path: Path, books: Mapping[str,
     settings = settings_of("models: {claude-sonnet-4-5: {upstream: anthropic}}", tmp_path)
     told = config_warnings(settings, books, date(2026, 11, 30))
     assert "models.claude-sonnet-4-5: retired by its vendor, calls to it will fail" in told
-    assert len(config_warnings(settings, books, date(2026, 10, 30))) == 1
+    assert len(config_warnings(settings, books, date(2026, 9, 30))) == 1
