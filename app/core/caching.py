@@ -64,7 +64,7 @@ def plan(
         ttl = _legal_ttl(n, callers, rules)
         changed = _mark(marked, PLACES[n], ttl)
         if changed is not None and len(placed) < slots:
-            marked = replace(changed, original=None)
+            marked = changed
             placed[PLACES[n]] = ttl
     if not placed:
         return request, CachePlan((), size.marks, _longest_of(callers), "nothing_to_mark")
@@ -142,10 +142,10 @@ def _mark(request: Request, place: Place, ttl: Ttl) -> Request | None:
     """The request with `place` marked, or None when that place is absent, marked or unfit."""
     if place == "tools":
         tools = _last_marked(request.tools, ttl)
-        return None if tools is None else replace(request, tools=tools)
+        return None if tools is None else replace(request, tools=tools, original=None)
     if place == "system":
         system = _last_marked(request.system, ttl)
-        return None if system is None else replace(request, system=system)
+        return None if system is None else replace(request, system=system, original=None)
     return _mark_last_turn(request, ttl)
 
 
@@ -163,7 +163,7 @@ def _mark_last_turn(request: Request, ttl: Ttl) -> Request | None:
     if marked is None:
         return None
     turn: Message = {**last, "content": list(marked)}
-    return replace(request, messages=(*before, turn))
+    return replace(request, messages=(*before, turn), original=None)
 
 
 def _last_marked(blocks: Sequence[Block], ttl: Ttl) -> tuple[Block, ...] | None:
