@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 from app.api.headers import new_request_id
 
@@ -21,6 +25,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give a new connection some time to ask."""
@@ -28,8 +33,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Tell the call that runs: uvicorn tells only the last one that was asked for."""
         self._stop_waiting()
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        for cycle in (running, self.cycle):
+            if isinstance(cycle, RequestResponseCycle):
+                cycle.transport = self.transport  # a head that it held has nowhere to go
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -49,6 +61,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -115,6 +131,7 @@ class HeldHead:
 
     def close(self) -> None:
         """Close the connection; a head whose body never came still leaves."""
-        if self._head is not None:
+        self._cycle.transport = self._transport
+        if self._head is not None and not self._transport.is_closing():
             self._transport.write(self._head)
         self._transport.close()

@@ -87,6 +87,7 @@ async def _relay(
     caller: _Caller,
     exchange: Exchange,
 ) -> None:
+    sent = False  # the first part takes the head along, even one that says nothing
     async for part in parts:
         if isinstance(part, tuple):
             body = writer.part(*part)
@@ -94,9 +95,10 @@ async def _relay(
             body = writer.finish(part)
         else:
             continue
-        if body and not caller.gone and not await _taken(exchange, body):
+        if (body or not sent) and not caller.gone and not await _taken(exchange, body):
             caller.gone = True
             return
+        sent = True
 
 
 async def _taken(exchange: Exchange, body: bytes) -> bool:

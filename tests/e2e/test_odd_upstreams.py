@@ -1,0 +1,83 @@
+"""Upstreams that keep to the letter of HTTP and to little else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import orjson
+import pytest
+
+from tests.running import Gateway, gateway
+from tests.upstream.wire_server import MESSAGE, Connection, WireServer, head, whole, wire_server
+
+ASKED = {"model": "haiku", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
+ROUTES = {
+    "/v1/chat/completions": (ASKED, b"data: [DONE]"),
+    "/v1/responses": ({"model": "haiku", "input": "Hello", "store": False}, b"response.completed"),
+    "/v1/messages": (ASKED, b"message_stop"),
+}
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+def event(kind: str, **fields: object) -> bytes:
+    return f"event: {kind}\ndata: ".encode() + orjson.dumps({"type": kind, **fields}) + b"\n\n"
+
+
+REST = b"".join(
+    (
+        event("message_start", message={**MESSAGE, "content": [], "stop_reason": None}),
+        event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hello."}),
+        event("content_block_stop", index=0),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 3}),
+        event("message_stop"),
+    )
+)
+
+
+@contextmanager
+def served_by(upstream: WireServer, folders: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(folders.mktemp("gateway"), upstream.url) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_a_stream_that_begins_with_a_ping_begins_at_once(
+    path: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its caller must not wait for the head until the model says something."""
+    opened = asyncio.Event()
+
+    async def ping_and_wait(connection: Connection) -> None:
+        await connection.write(head(200, {"Content-Type": "text/event-stream"}) + PING)
+        await opened.wait()
+        await connection.write(REST)
+        connection.writer.close()
+
+    body, ending = ROUTES[path]
+    async with wire_server() as upstream:
+        upstream.script(ping_and_wait)
+        with served_by(upstream, tmp_path_factory) as served:
+            authorization = {"authorization": f"Bearer {served.key()}"}
+            async with (
+                httpx2.AsyncClient(base_url=served.url, headers=authorization) as client,
+                client.stream("POST", path, json={**body, "stream": True}) as answer,
+            ):
+                opened.set()
+                assert ending in await answer.aread()
+
+
+async def test_a_request_id_that_is_no_text_is_settled_all_the_same(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with wire_server() as upstream:
+        upstream.script(whole(headers={"Request-Id": "r\xff\xfe"}))
+        with served_by(upstream, tmp_path_factory) as served:
+            answer = await asyncio.to_thread(served.chat, served.key(), ASKED)
+            assert answer.status_code == 200
+            row = served.row(answer.headers["x-request-id"])
+    assert (row["state"], row["upstream_request_id"]) == ("settled", "r??")
+    assert row["attempt_details"][0]["request_id"] == "r??"
