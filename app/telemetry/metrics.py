@@ -7,7 +7,7 @@ from collections import Counter as Tally
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
@@ -107,15 +107,16 @@ class Metrics:
             "Of streamed answers.",
             TTFT_BUCKETS_S,
         )
-        self._refused = Counter(
+        self._refused = Counts(
+            registry,
             "tollkeeper_refused",
             "Calls refused before the hold: they make no row.",
-            ("code", "key_id"),
-            registry=registry,
+            *("code", "key_id"),
         )
-        self._bound_exceeded = Counter(
-            "tollkeeper_bound_exceeded", "Charges above their hold.", registry=registry
+        self._bound_exceeded = Counts(
+            registry, "tollkeeper_bound_exceeded", "Charges above their hold."
         )
+        self._bound_exceeded.of[()] = 0  # shown before there are any
         self._config_refused = Gauge(
             "tollkeeper_config_refused",
             "1 while the config file as it stands was refused and an older one is in force.",
@@ -134,14 +135,14 @@ class Metrics:
         if call.cost_nano_usd:
             self._cost.of[call.key.id, model] += call.cost_nano_usd
         if call.cost_nano_usd > call.held_nano_usd:
-            self._bound_exceeded.inc()
+            self._bound_exceeded.of[()] += 1
         if call.charge is not None:
             for category, tokens in _tokens(call.charge.usage):
                 self._tokens.of[model, category] += tokens
 
     def refused(self, code: str, key_id: str | None) -> None:
         """Count a call that was refused before its hold."""
-        self._refused.labels(code, key_id or "").inc()
+        self._refused.of[code, key_id or ""] += 1
 
     def config_refused(self, *, refused: bool) -> None:
         """Show whether the config file as it stands was refused."""
