@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -30,8 +30,8 @@ from app.store.posting import Books, Posted, RowsChanged, post
 MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
-PASSES = 8
-BUSY_SHARE = 0.6  # of the time that a loop which never waits has for itself, even on one core
+PASSES = 8  # then whoever came first has waited long enough
+BUSY_SHARE = 0.6  # of the time on the CPU; on one core the writer's thread takes the rest
 BUSY_WINDOW_S = 0.25
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 
@@ -55,25 +55,30 @@ class Owner(Protocol):
 
 
 class Load:
-    """How busy this thread is."""
+    """How busy this thread is, by a clock and by the CPU time that it has used."""
 
-    def __init__(self) -> None:
-        self._since_s, self._used_s = time.monotonic(), time.thread_time()
+    def __init__(
+        self,
+        clock_s: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._clock_s, self._cpu_s = clock_s, cpu_s
+        self._since_s, self._used_s = clock_s(), cpu_s()
         self._high = False
 
     def is_high(self) -> bool:
         """Whether it ran for most of the last window of time."""
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         passed_s = now_s - self._since_s
         if passed_s >= BUSY_WINDOW_S:
-            used_s = time.thread_time()
+            used_s = self._cpu_s()
             self._high = used_s - self._used_s >= BUSY_SHARE * passed_s
             self._since_s, self._used_s = now_s, used_s
         return self._high
 
 
 class BatchWriter:
-    """Takes entries at any time, answers each through its future once it is committed."""
+    """Takes entries at any time, answers each once it is committed."""
 
     def __init__(self, database: Database, books: Books, owner: Owner) -> None:
         self._database = database

@@ -31,9 +31,10 @@ MOST_OVERLAP_S = 30 * 86_400
 class Keys:
     """Keys as core values for the pipeline, and as the admin API's JSON objects.
 
-    Look-ups are remembered for a second at most: that long a revoked key or a replaced secret may
-    still pass here; the ledger refuses it at its hold. `models` and `model_budgets` are stored as
-    they are given: whoever knows the catalog checks and resolves them.
+    A look-up is remembered for a second from its start and shared by all who ask while it runs:
+    that long a key revoked elsewhere or a replaced secret may still pass here; the ledger refuses
+    it at its hold. `models` and `model_budgets` are stored as they are given: whoever knows the
+    catalog checks and resolves them.
     """
 
     def __init__(self, database: Database) -> None:

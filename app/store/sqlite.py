@@ -54,21 +54,25 @@ class SqliteDatabase:
     async def outcome(
         self, fn: Callable[[Connection], T]
     ) -> tuple[T, None] | tuple[None, BaseException]:
-        finished = await _finished(self._writer.submit(self._write, fn))
+        try:
+            writing = self._writer.submit(self._write, fn)
+        except RuntimeError as closed:
+            return None, closed
+        finished = await _finished(writing)
         error = finished.exception()
         return (finished.result(), None) if error is None else (None, error)
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
         """One transaction, on a connection that is kept as long as nothing fails."""
-        if self._written is None:
-            self._written = self._writing.connect()
+        connection, self._written = self._written or self._writing.connect(), None
         try:
-            with self._written.begin():
-                return fn(self._written)
+            with connection.begin():
+                result = fn(connection)
         except BaseException:
-            self._written.close()
-            self._written = None
+            connection.close()
             raise
+        self._written = connection
+        return result
 
     def claim(self) -> None:
         if self._lock is not None:

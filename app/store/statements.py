@@ -76,21 +76,16 @@ class Statements:
 def _limits(dialect: Dialect) -> Any:  # noqa: ANN401  # each statement has its own long type
     """`Limits`: a row for each of `secrets` that is the key's own, or one row without any."""
     shown = and_(key_secrets.c.key_id == keys.c.id, among(key_secrets.c.sha256, "secrets", dialect))
+    columns = {
+        **{column.name: column for column in keys.c},
+        "team_window": teams.c.budget_window,
+        "team_max_budget_nano_usd": teams.c.max_budget_nano_usd,
+        "sha256": key_secrets.c.sha256,
+        "valid_until_us": key_secrets.c.valid_until_us,
+        "now_us": literal_column("0" if dialect.name == "sqlite" else _PG_CLOCK),
+    }
     return (
-        select(
-            keys.c.id,
-            keys.c.team_id,
-            keys.c.budget_window,
-            keys.c.max_budget_nano_usd,
-            keys.c.model_budgets,
-            keys.c.expires_us,
-            keys.c.revoked_us,
-            teams.c.budget_window.label("team_window"),
-            teams.c.max_budget_nano_usd.label("team_max_budget_nano_usd"),
-            key_secrets.c.sha256,
-            key_secrets.c.valid_until_us,
-            literal_column("0" if dialect.name == "sqlite" else _PG_CLOCK).label("now_us"),
-        )
+        select(*(columns[name].label(name) for name in Limits._fields))
         .outerjoin_from(keys, teams, teams.c.id == keys.c.team_id)
         .outerjoin(key_secrets, shown)
         .where(among(keys.c.id, "ids", dialect))

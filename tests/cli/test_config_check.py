@@ -6,6 +6,8 @@ from tests.cli.processes import ROOT, run
 
 SHIPPED = str(ROOT / "config.yaml")
 
+RETIRED = "retired by its vendor, calls to it will fail"
+
 
 def test_the_shipped_file_is_valid_and_summed_up(tmp_path: Path) -> None:
     ended = run(tmp_path, "config", "check", "--config", SHIPPED, ANTHROPIC_API_KEY="sk-ant-x")
@@ -35,8 +37,8 @@ def test_a_retired_model_is_warned_of_first_where_a_tier_uses_it(tmp_path: Path)
     )
     found = run(tmp_path, "config", "check", "--json", ANTHROPIC_API_KEY="sk-ant-x").json()
     assert [text for text in found["warnings"] if text.startswith("models.")] == [
-        "models.claude-sonnet-4-20250514: retired by its vendor, calls to it will fail; a tier uses it",
-        "models.claude-opus-4-1-20250805: retired by its vendor, calls to it will fail",
+        f"models.claude-sonnet-4-20250514: {RETIRED}; a tier uses it",
+        f"models.claude-opus-4-1-20250805: {RETIRED}",
     ]
 
 
