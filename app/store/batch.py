@@ -31,7 +31,7 @@ MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
 PASSES = 8  # then whoever came first has waited long enough
-BUSY_SHARE = 0.6  # of the time on the CPU; on one core the writer's thread takes the rest
+BUSY_SHARE = 0.5  # of the time on the CPU; on one core the writer's thread takes the rest
 BUSY_WINDOW_S = 0.25
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 
