@@ -110,13 +110,17 @@ def last_user_text(messages: tuple[Message, ...]) -> str:
 
 def list_entries(messages: tuple[Message, ...]) -> int:
     """Lines of the last user turn that begin like an entry of a list."""
-    return len(_LIST_ENTRY.findall(last_user_text(messages)))
+    return _entries(last_user_text(messages))
 
 
 def has_list_of(messages: tuple[Message, ...], entries: int) -> bool:
     """Whether so many lines of the last user turn begin like an entry of a list."""
-    enough_lines = last_user_text(messages).count("\n") + 1 >= entries
-    return enough_lines and list_entries(messages) >= entries
+    text = last_user_text(messages)
+    return text.count("\n") + 1 >= entries and _entries(text) >= entries
+
+
+def _entries(text: str) -> int:
+    return len(_LIST_ENTRY.findall(text))
 
 
 def _texts(blocks: Iterable[Block]) -> Iterable[str]:
