@@ -20,7 +20,8 @@ class Prepared:
     """A statement's text and its parameters: `new_x` is given as `x`, which a SET would claim.
 
     On SQLite the driver is spoken to directly: SQLAlchemy's own run of a statement costs more than
-    most of these do.  `given` is the order of the values in the rows that `many` takes.
+    most of these do.  `given` is the order of the values in the rows that `many` takes: a statement
+    with another order raises ValueError.
     """
 
     def __init__(
@@ -38,14 +39,13 @@ class Prepared:
         order = getattr(compiled, "positiontup", None) or ()
         self._order = tuple(str(name).removeprefix("new_") for name in order)
         given = columns if given is None else given
-        self._places = None if given is None else [given.index(name) for name in self._order]
+        if given is not None and self._order != tuple(given):
+            raise ValueError(f"the statement takes {self._order}, its rows are {tuple(given)}")
 
     def many(self, connection: Connection, rows: Sequence[Values]) -> int:
         """Run once for each of `rows`; how many rows that changed, where the driver counts them."""
         if not rows:
             return 0
-        if self._places is not None and self._places != list(range(len(rows[0]))):
-            rows = [tuple([row[place] for place in self._places]) for row in rows]
         if not self._directly:
             return connection.exec_driver_sql(self.text, list(rows)).rowcount
         cursor = connection.connection.cursor()

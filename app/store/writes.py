@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import orjson
 from sqlalchemy import BigInteger, Connection, Table, Text, bindparam, insert, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
 from app.store.prepared import Prepared, Values
 from app.store.tables import COST_COLUMNS, SUM_COLUMNS, requests, rollups, windows
@@ -163,12 +162,12 @@ def _extended() -> Any:  # noqa: ANN401
 
 
 def _closed() -> Any:  # noqa: ANN401
-    kinds: Mapping[str, TypeEngine[Any]] = {n: requests.c[n].type for n in CLOSED_COLUMNS}
+    columns = [requests.c[name] for name in CLOSED_COLUMNS]
     return (
         update(requests)
         .where(
             requests.c.id == bindparam("new_id", type_=Text),
             requests.c.state == bindparam("was", type_=Text),
         )
-        .values({name: bindparam(f"new_{name}", type_=kind) for name, kind in kinds.items()})
+        .ordered_values(*((c, bindparam(f"new_{c.name}", type_=c.type)) for c in columns))
     )
