@@ -68,11 +68,11 @@ class SqliteDatabase:
         try:
             with connection.begin():
                 result = fn(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._written = connection
-        return result
+            self._written = connection
+            return result
+        finally:
+            if self._written is None:
+                connection.close()
 
     def claim(self) -> None:
         if self._lock is not None:
