@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from app.core.budgets import WINDOWS
 from app.core.money import MOST_USD
+from app.store.tables import COST_CATEGORIES, TOKEN_COLUMNS
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -122,21 +123,8 @@ _ASKED_KEY: Mapping[str, Schema] = {
     "team": {**MAYBE_TEXT, "description": "A team's id or name."},
     "metadata": maybe(mapping(TEXT)),
 }
-_TOKENS: Mapping[str, Schema] = dict.fromkeys(
-    (
-        "input_tokens",
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-        "cache_read_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "web_search_requests",
-    ),
-    COUNT,
-)
-COST_DETAILS: Mapping[str, Schema] = dict.fromkeys(
-    ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output", "server_tools"), USD
-)
+_TOKENS: Mapping[str, Schema] = dict.fromkeys(TOKEN_COLUMNS, COUNT)
+COST_DETAILS: Mapping[str, Schema] = dict.fromkeys(COST_CATEGORIES, USD)
 _ATTEMPT = record(
     {
         "upstream": TEXT,
