@@ -7,21 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.ledger_e2e.fleet import Fleet, Watched, fleet, watched_upstream
-from tests.store.postgres import Server, new_database, shared_server
+from tests.store.postgres import new_database
 
 KINDS_OF_DATABASE = ("sqlite", "postgres")
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for every worker of this run."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if base.name.startswith("popen-") else base
-
-
-@pytest.fixture(scope="session")
-def postgres(shared_folder: Path) -> Server:
-    return shared_server(shared_folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.store.migrate import migrate
-from tests.store.postgres import Server, new_database, shared_server
+from tests.store.postgres import Server, new_database
 from tests.store.till import Till, close_till, open_till
 
 
@@ -22,18 +22,6 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_url(empty_sqlite: Path, tmp_path: Path) -> str:
     shutil.copy(empty_sqlite, tmp_path / "ledger.db")
     return f"sqlite:///{tmp_path / 'ledger.db'}"
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for every worker of this run."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if base.name.startswith("popen-") else base
-
-
-@pytest.fixture(scope="session")
-def postgres(shared_folder: Path) -> Server:
-    return shared_server(shared_folder)
 
 
 @pytest.fixture
