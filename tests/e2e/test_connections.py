@@ -93,3 +93,27 @@ def test_one_connection_carries_many_calls(served: Gateway) -> None:
             while b'"system_fingerprint"' not in answer:
                 answer += connection.recv(65_536)
             assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_caller_that_asked_for_more_and_leaves_is_noticed_by_the_call_that_runs(
+    served: Gateway, upstream: Simulated
+) -> None:
+    secret = served.key()
+    sent = json.dumps({**HELLO, "stream": True}).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {secret}\r\ncontent-length: {len(sent)}\r\n\r\n"
+    )
+    upstream.pace(delta_interval_s=0.5)
+    with connected(served) as connection:
+        connection.sendall(2 * (head.encode() + sent))
+        begun = connection.recv(65_536)
+    assert begun.startswith(b"HTTP/1.1 200 ")
+    request_id = begun.partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
+    deadline_s = time.monotonic() + 3
+    while (row := served.row(request_id))["state"] == "reserved":
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    assert (row["status"], row["error_code"]) == (499, "client_disconnected")
+    assert len(upstream.messages()) == 1  # what it asked for next was never begun
+    assert "Traceback" not in served.log_text()
