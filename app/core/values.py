@@ -12,7 +12,7 @@ T = TypeVar("T")
 def value(cls: type[T]) -> type[T]:
     """A frozen dataclass with slots, frozen by the type checker instead of at run time.
 
-    One that is frozen at run time sets each field through `object.__setattr__`, which takes
-    three to four times as long (docs/decisions.md): this is for what is made on every call.
+    One that is frozen at run time sets each field through a call of `object.__setattr__`: too
+    dear for what is made on every call (docs/decisions.md).
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -131,8 +131,8 @@ class BatchWriter:
     async def _gather(self) -> None:
         """Let what is ready run first, so that one commit serves all who get this far.
 
-        A commit costs as much CPU time as half a call. Where there is time left, waiting would
-        only bring callers in step, who then all wait for each other.
+        A commit costs CPU time of its own. Where there is time left, waiting would only bring
+        callers in step, who then all wait for each other.
         """
         before = 0
         for _ in range(PASSES):
