@@ -35,7 +35,7 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
         asked.dialect,
         clean_text(asked.requested_model),
         asked.model,
-        asked.route.reason.value,
+        str(asked.route.reason),
         orjson.dumps(asked.route).decode(),
         orjson.dumps(asked.cache_plan).decode(),
         asked.upstream,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -127,6 +128,9 @@ def _in_transaction(engine: Engine, fn: Callable[[Connection], T]) -> T:
 
 
 def _sqlite_engine(url: URL, begin: str) -> Engine:
+    # A class without an adapter is asked for its own with each value, which raises inside.
+    sqlite3.register_adapter(type(None), lambda none: none)
+    sqlite3.register_adapter(bool, int)
     engine = create_engine(url, pool_size=READERS, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")
