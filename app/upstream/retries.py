@@ -100,24 +100,36 @@ class Retries:
         Before retrying what may have been billed, another bound is held.  Raises the last
         UpstreamError.
         """
+        # The first try is made without tenacity, whose bookkeeping is dear and nearly always
+        # idle; a failure is then raised again as the first attempt that tenacity sees.
         started_s = time.monotonic()
-        failed: UpstreamError | None = None
+        try:
+            return await self._noted(attempt, request_id_of, hold)
+        except UpstreamError as error:
+            if not is_transient(error):
+                raise
+            first = error
+
+        async def again() -> _T:
+            return await self._noted(attempt, request_id_of, hold)
+
+        return await self._retried(again, first, started_s, hold)
+
+    async def _retried(
+        self,
+        again: Callable[[], Awaitable[_T]],
+        first: UpstreamError,
+        started_s: float,
+        hold: Hold,
+    ) -> _T:
+        failed: UpstreamError | None = first
 
         async def one_try() -> _T:
             nonlocal failed
             if failed is not None:
                 error, failed = failed, None
                 raise error
-            return await self._noted(attempt, request_id_of, hold)
-
-        # The first try is made without tenacity, whose bookkeeping is dear and nearly always
-        # idle; a failure is then raised again as the first attempt that tenacity sees.
-        try:
-            return await one_try()
-        except UpstreamError as error:
-            if not is_transient(error):
-                raise
-            failed = error
+            return await again()
 
         async def keep_bound(state: RetryCallState) -> None:
             error = _error_of(state)
