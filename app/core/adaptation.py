@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.core.measure import has_late_system
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,10 +20,12 @@ EFFORTS = ("low", "medium", "high", "xhigh", "max")
 def adapt(request: Request, model: Model) -> Request:
     """The request as `model` takes it; what was dropped is added to `request.dropped`."""
     adapted = _tokens(request, model)
-    adapted = _sampling(adapted, model)
-    adapted = _speed(adapted, model)
+    if request.options:
+        adapted = _sampling(adapted, model)
+        adapted = _speed(adapted, model)
     adapted = _effort(adapted, model)
-    adapted = _forced_tool(adapted, model)
+    if request.options:
+        adapted = _forced_tool(adapted, model)
     return _late_system(adapted, model)
 
 
@@ -98,7 +102,7 @@ def _late_system(request: Request, model: Model) -> Request:
     The turn before it where that is the user's, else the one after: what follows in a later
     request never moves it, so the prefix stays the same and the cache holds.
     """
-    if model.accepts.late_system or all(m.get("role") != "system" for m in request.messages):
+    if model.accepts.late_system or not has_late_system(request):
         return request
     turns: list[Message] = []
     pending: list[Block] = []

@@ -59,7 +59,7 @@ class Bound:
 
     def with_output(self, output_tokens: int) -> NanoUsd:
         """The most it can cost with another `max_tokens`."""
-        output = round_up(output_tokens * self.output_pico_usd, PICO_PER_NANO)
+        output = -(-output_tokens * self.output_pico_usd // PICO_PER_NANO)  # rounded up
         return NanoUsd(self.fixed_nano_usd + output)
 
     def output_that_fits(self, nano_usd: int) -> int:
@@ -89,15 +89,18 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
     else:
         times, per, plus = EXACT_MARGIN
         prompt = min(round_up(counted_tokens * times, per) + plus, window)
-    server_tools = [tool for tool in request.tools if is_server_tool(tool)]
+    tools = request.tools
+    server_tools = [tool for tool in tools if is_server_tool(tool)] if tools else []
     searches, most_input = 0, prompt
     if server_tools:
         most_input = window * (1 + sum(_uses(tool) for tool in server_tools))
         searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
-    reachable = [t.rates for t in prices.tiers if most_input > t.above_prompt_tokens]
     factor, divisor = _factor(request, prices)
-    dearest_input = max([_input_rate(rates, ttl) for rates in reachable])
-    dearest_output = max([rates.output for rates in reachable])
+    dearest_input = dearest_output = 0
+    for tier in prices.tiers:
+        if most_input > tier.above_prompt_tokens:
+            dearest_input = max(dearest_input, _input_rate(tier.rates, ttl))
+            dearest_output = max(dearest_output, tier.rates.output)
     per_nano = PICO_PER_NANO * divisor
     return Bound(
         input_tokens=most_input,

@@ -108,6 +108,11 @@ def last_user_text(messages: tuple[Message, ...]) -> str:
     return ""
 
 
+def has_late_system(request: Request) -> bool:
+    """Whether a system message stands among the turns."""
+    return "system" in [message.get("role") for message in request.messages]
+
+
 def list_entries(messages: tuple[Message, ...]) -> int:
     """Lines of the last user turn that begin like an entry of a list."""
     return _entries(last_user_text(messages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Model:
     retires_at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
     """Every offered model by id and by alias, and the tiers that `auto` routes between.
 
@@ -71,8 +72,12 @@ class Catalog:
         model_id = self.tiers.get(name) or self.aliases.get(name, name)
         return self.models.get(model_id)
 
-    @property
+    @cached_property
+    def offered_tiers(self) -> tuple[str, ...]:
+        """The tiers whose model is offered, cheapest first."""
+        return tuple(tier for tier, name in self.tiers.items() if name in self.models)
+
+    @cached_property
     def strongest(self) -> Model | None:
         """The model of the last tier that is offered: what routing savings are measured against."""
-        offered = [self.models[name] for name in self.tiers.values() if name in self.models]
-        return offered[-1] if offered else None
+        return self.models[self.tiers[self.offered_tiers[-1]]] if self.offered_tiers else None

@@ -116,11 +116,13 @@ def price(usage: Usage, prices: Prices) -> Cost:
     factor, divisor = multiplier(usage, prices)
     each = divisor * PICO_PER_NANO
     nano = round_half_even
+    fresh, written_5m = usage.input_tokens, usage.cache_write_5m_tokens
+    written_1h, read = usage.cache_write_1h_tokens, usage.cache_read_tokens
     return Cost(
-        nano(usage.input_tokens * rates.input * factor, each),
-        nano(usage.cache_write_5m_tokens * rates.cache_write_5m * factor, each),
-        nano(usage.cache_write_1h_tokens * rates.cache_write_1h * factor, each),
-        nano(usage.cache_read_tokens * rates.cache_read * factor, each),
+        fresh and nano(fresh * rates.input * factor, each),
+        written_5m and nano(written_5m * rates.cache_write_5m * factor, each),
+        written_1h and nano(written_1h * rates.cache_write_1h * factor, each),
+        read and nano(read * rates.cache_read * factor, each),
         nano(usage.output_tokens * rates.output * factor, each),
         usage.web_search_requests * prices.web_search_nano_usd,
     )
@@ -139,13 +141,14 @@ def uncached(usage: Usage) -> Usage:
 
 def snapshot(model: str, usage: Usage, prices: Prices) -> str:
     """All it takes to recompute `price(usage, prices)` by hand, as JSON text."""
-    tier = prices.tier(usage.prompt_tokens)
-    return _snapshot(model, prices, tier, multiplier(usage, prices))
+    above = prices.tier(usage.prompt_tokens).above_prompt_tokens
+    return _snapshot(model, prices, above, multiplier(usage, prices))
 
 
 @lru_cache(maxsize=1_024)
-def _snapshot(model: str, prices: Prices, tier: Tier, factors: tuple[int, int]) -> str:
-    """The same for every call of a model in one tier: written once."""
+def _snapshot(model: str, prices: Prices, above: int, factors: tuple[int, int]) -> str:
+    """The same for every call of a model in one tier, that above `above` tokens: written once."""
+    tier = prices.tier(above + 1)
     factor, divisor = factors
     shown = {
         "model": model,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
-from app.core.measure import has_list_of
+from app.core.measure import has_late_system, has_list_of
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -91,11 +91,10 @@ def score(request: Request, size: Measure, rules: Rules) -> Route:
 
 def usable_tiers(catalog: Catalog, allowed: tuple[str, ...] | None) -> tuple[str, ...]:
     """The tiers, cheapest first, whose model is offered and allowed."""
-    return tuple(
-        tier
-        for tier, model_id in catalog.tiers.items()
-        if model_id in catalog.models and may_use(model_id, catalog, allowed)
-    )
+    offered = catalog.offered_tiers
+    if allowed is None:
+        return offered
+    return tuple(tier for tier in offered if may_use(catalog.tiers[tier], catalog, allowed))
 
 
 def may_use(model_id: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> bool:
@@ -145,7 +144,7 @@ def _refused(request: Request, model: Model) -> Reason | None:
     """What the request asks for and the model refuses: a forced tool, a late system message."""
     if forces_tools(request) and not model.accepts.forced_tools:
         return Reason.NEEDS_TOOLS
-    if not model.accepts.late_system and any(m.get("role") == "system" for m in request.messages):
+    if not model.accepts.late_system and has_late_system(request):
         return Reason.NEEDS_SYSTEM
     return None
 

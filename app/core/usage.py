@@ -32,4 +32,9 @@ class Usage:
     @property
     def prompt_tokens(self) -> int:
         """Uncached + written + read: what a tier's threshold is held against."""
-        return self.input_tokens + self.cache_write_tokens + self.cache_read_tokens
+        return (
+            self.input_tokens
+            + self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+            + self.cache_read_tokens
+        )
