@@ -245,13 +245,13 @@ def _opening(
 
 
 def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
-    total = charge.cost.total + hold.kept_nano_usd
+    charged = charge.cost.total
     return Receipt(
         opening=opening,
         usage=charge.usage,
         cost=charge.cost,
-        total_nano_usd=total,
-        cache_savings_nano_usd=charge.uncached_nano_usd - charge.cost.total,
+        total_nano_usd=charged + hold.kept_nano_usd,
+        cache_savings_nano_usd=charge.uncached_nano_usd - charged,
         remaining_nano_usd=hold.remaining_nano_usd,
     )
 

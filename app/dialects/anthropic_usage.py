@@ -36,14 +36,15 @@ def usage_from(raw: object) -> Usage:
             output += _count(entry, "output_tokens")
     details = _nested(usage, "output_tokens_details")
     server_tools = _nested(usage, "server_tool_use")
+    thought = _count(details, "thinking_tokens") if details else 0
     return Usage(
         input_tokens=uncached,
         cache_write_5m_tokens=write_5m,
         cache_write_1h_tokens=write_1h,
         cache_read_tokens=read,
         output_tokens=output,
-        reasoning_tokens=min(_count(details, "thinking_tokens"), output),
-        web_search_requests=_count(server_tools, "web_search_requests"),
+        reasoning_tokens=min(thought, output),
+        web_search_requests=_count(server_tools, "web_search_requests") if server_tools else 0,
         fast=usage.get("speed") == "fast",
         us=usage.get("inference_geo") == "us",
         batch=usage.get("service_tier") == "batch",
@@ -70,9 +71,11 @@ def merged_usage(before: Mapping[str, Any], later: object) -> dict[str, Any]:
 def _cache_writes(usage: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens written for 5 minutes and for 1 hour; what the split leaves out is a 5m write."""
     split = _nested(usage, "cache_creation")
+    total = _count(usage, "cache_creation_input_tokens")
+    if not split:
+        return total, 0
     write_5m = _count(split, "ephemeral_5m_input_tokens")
     write_1h = _count(split, "ephemeral_1h_input_tokens")
-    total = _count(usage, "cache_creation_input_tokens")
     return write_5m + max(total - write_5m - write_1h, 0), write_1h
 
 
@@ -98,6 +101,6 @@ def _nested(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise APIResponseValidationError(f"the upstream's {name} is not an object: {value!r:.80}")
     return value

@@ -25,7 +25,8 @@ REFUSAL = "The model declined to answer."
 
 def reply_bytes(reply: Reply, receipt: Receipt, *, legacy_functions: bool = False) -> bytes:
     """The whole answer; its call in the older form where that was asked in."""
-    message, calls = _message(reply), _calls(reply)
+    calls = _calls(reply)
+    message = _message(reply, calls=bool(calls))
     if calls and legacy_functions:
         message["function_call"] = calls[0]["function"]
     elif calls:
@@ -71,6 +72,7 @@ def refusal_text(stop_reason: str | None, details: Mapping[str, Any] | None) -> 
 def usage_json(receipt: Receipt) -> dict[str, Any]:
     """`usage` with the receipt's cost: a number written from its exact decimal text."""
     usage, cost = receipt.usage, receipt.cost
+    prompt_tokens = usage.prompt_tokens
     details = {
         "input": usd_text(cost.input),
         "cache_write_5m": usd_text(cost.cache_write_5m),
@@ -82,9 +84,9 @@ def usage_json(receipt: Receipt) -> dict[str, Any]:
     if receipt.total_nano_usd != cost.total:  # bounds of earlier attempts that stay charged
         details["other"] = usd_text(receipt.total_nano_usd - cost.total)
     return {
-        "prompt_tokens": usage.prompt_tokens,
+        "prompt_tokens": prompt_tokens,
         "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.prompt_tokens + usage.output_tokens,
+        "total_tokens": prompt_tokens + usage.output_tokens,
         "prompt_tokens_details": {
             "cached_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
@@ -110,10 +112,9 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
     ]
 
 
-def _message(reply: Reply) -> dict[str, Any]:
+def _message(reply: Reply, *, calls: bool) -> dict[str, Any]:
     """All but the calls; thinking is not shown."""
     texts = [block.get("text") or "" for block in reply.content if block.get("type") == "text"]
-    calls = any(block.get("type") == "tool_use" for block in reply.content)
     refusal = refusal_text(reply.stop_reason, reply.stop_details)
     text = "".join(texts)
     return {

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -138,7 +138,8 @@ class Metrics:
             self._bound_exceeded.of[()] += 1
         if call.charge is not None:
             for category, tokens in _tokens(call.charge.usage):
-                self._tokens.of[model, category] += tokens
+                if tokens:
+                    self._tokens.of[model, category] += tokens
 
     def refused(self, code: str, key_id: str | None) -> None:
         """Count a call that was refused before its hold."""
@@ -153,12 +154,11 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def _tokens(usage: Usage) -> Iterable[tuple[str, int]]:
-    counts = (
+def _tokens(usage: Usage) -> Sequence[tuple[str, int]]:
+    return (
         ("input", usage.input_tokens),
         ("cache_write_5m", usage.cache_write_5m_tokens),
         ("cache_write_1h", usage.cache_write_1h_tokens),
         ("cache_read", usage.cache_read_tokens),
         ("output", usage.output_tokens),
     )
-    return ((category, tokens) for category, tokens in counts if tokens)
