@@ -49,8 +49,9 @@ Samples = dict[str, dict[str, list[Sample]]]
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     names = [*(scenario.name for scenario in SCENARIOS), "start"]
     parser = argparse.ArgumentParser(description=__doc__, prog="bench/overhead.py")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    # Short and many: what stalls a machine for a moment then spoils a round, not the median.
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--only", default=",".join(names), help="of " + ",".join(names))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument(
@@ -110,7 +111,7 @@ def load_sample(scenario: Scenario, server: Server, seconds: float, to: set[int]
     if sample.bad:
         raise server.broken(f"{scenario.name}: {sample.bad} bad answers\n{sample.bad_answer}\n")
     if not sample.good:
-        raise server.broken(f"{scenario.name}: no answer within {seconds:g} s")
+        raise server.broken(f"{scenario.name}: no answer")
     return sample
 
 

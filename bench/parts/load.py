@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -70,6 +71,7 @@ class Run:
         self.over = False
         self.open = 0
         self.idle = asyncio.Event()
+        self.noted = asyncio.Event()
         self.bad = 0
         self.bad_answer = ""
         self.latencies_s: list[float] = []
@@ -79,6 +81,7 @@ class Run:
         """Counted at any time, warm-up included.  The whole run ends with the first."""
         self.bad += 1
         self.over = True
+        self.noted.set()
         self.bad_answer = self.bad_answer or answer[:SAMPLE_BYTES].decode(errors="replace")
 
     def closed(self) -> None:
@@ -153,6 +156,7 @@ class Connection(asyncio.Protocol):
         elif run.measuring:
             run.latencies_s.append(time.perf_counter() - self._sent_s)
             run.ttfts_s.append(self._first_mark_s - self._sent_s)
+            run.noted.set()
         self._send()
 
 
@@ -196,6 +200,8 @@ async def measure(plan: Plan) -> Sample:
     began_s = time.perf_counter()
     run.measuring = True
     await asyncio.sleep(plan.seconds)
+    with suppress(TimeoutError):  # a machine's disk may stall for longer than was asked for
+        await asyncio.wait_for(run.noted.wait(), DRAIN_S)
     run.measuring = False
     lasted_s = time.perf_counter() - began_s
     used_s = cpu_s(plan.pid) - cpu_before_s if plan.pid else 0.0

@@ -75,6 +75,14 @@ def test_the_mock_waits_as_long_as_it_was_told(mock: Server) -> None:
     assert sample.good <= 4
 
 
+def test_a_measurement_lasts_until_something_is_answered(mock: Server) -> None:
+    slower = Scenario("slower", connections=1, latency_s=1.2)
+    set_mock(mock, slower)
+    sample = load_sample(slower, mock, 0.1, CORES[1])
+    assert (sample.good, sample.bad) == (1, 0)
+    assert 0.5 < sample.per_s < 3
+
+
 def test_an_unknown_route_of_the_mock_is_not_found(mock: Server) -> None:
     assert call(mock.port, "POST", "/v1/complete", "{}")[0] == 404
 
