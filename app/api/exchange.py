@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from app.api.shell import Header, Shell
 
+WHOLE_ANSWER = "tollkeeper.whole_answer"
+"""Where the server's own way to write a whole answer stands in the scope, if it has one."""
+
 Dialect = Literal["openai", "anthropic"]
 
 JSON: Header = (b"content-type", b"application/json")
@@ -87,8 +90,11 @@ class Exchange:
 
     async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Send one whole JSON answer."""
-        await self.begin(status, [JSON, (b"content-length", b"%d" % len(body)), *headers])
-        await self.last(body)
+        own = [JSON, (b"content-length", b"%d" % len(body)), *headers, *self.shell.every]
+        at_once = self.scope.get(WHOLE_ANSWER)
+        if at_once is None or not at_once(status, own, body):
+            await self.send({"type": "http.response.start", "status": status, "headers": own})
+            await self.last(body)
 
     async def answer_plainly(self, body: bytes) -> None:
         """Send one whole JSON answer that was not priced."""

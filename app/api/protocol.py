@@ -6,12 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from app.api.exchange import WHOLE_ANSWER
+from app.api.headers import new_request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uvicorn._types import ASGI3Application
 
-from app.api.headers import new_request_id
+    from app.api.shell import Header
 
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
@@ -73,7 +82,9 @@ class LimitedProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before and self.scope["method"] != "HEAD":
-            self.cycle.transport = HeldHead(self.cycle)  # type: ignore[assignment]  # its part
+            held = HeldHead(self.cycle)
+            self.cycle.transport = held  # type: ignore[assignment]  # its part
+            self.scope[WHOLE_ANSWER] = held.answer  # type: ignore[literal-required]  # ours
 
     def send_400_response(self, msg: str) -> None:
         """Say so in the shape of every other error, and close."""
@@ -124,6 +135,32 @@ class HeldHead:
             self._transport.write(data)
         else:
             self._head = data
+
+    def answer(self, status: int, headers: Sequence[Header], body: bytes) -> bool:
+        """Write a whole answer at once, where nothing about it is unusual: whether it was.
+
+        uvicorn looks at each header's name and value by itself, for whoever may have made them.
+        """
+        cycle = self._cycle
+        if (
+            cycle.response_started
+            or cycle.disconnected
+            or cycle.flow.write_paused
+            or not cycle.keep_alive
+            or len(body) > MOST_JOINED_BYTES
+        ):
+            return False
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
+        head = STATUS_LINE[status] + b"".join(lines)
+        if not head.count(b"\n") == head.count(b"\r") == len(lines) + 1:
+            return False  # something would pass for another line
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport = self._transport
+        self._transport.write(b"%b\r\n%b" % (head, body))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def is_closing(self) -> bool:
         """As the transport says."""

@@ -117,3 +117,50 @@ def test_a_caller_that_asked_for_more_and_leaves_is_noticed_by_the_call_that_run
     assert (row["status"], row["error_code"]) == (499, "client_disconnected")
     assert len(upstream.messages()) == 1  # what it asked for next was never begun
     assert "Traceback" not in served.log_text()
+
+
+def chat_request(secret: str, *more: str, version: str = "1.1") -> bytes:
+    sent = json.dumps(HELLO)
+    lines = [
+        f"POST /v1/chat/completions HTTP/{version}",
+        "host: x",
+        f"authorization: Bearer {secret}",
+        f"content-length: {len(sent)}",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", sent]).encode()
+
+
+def test_answers_to_calls_that_were_asked_at_once_come_in_their_order(served: Gateway) -> None:
+    secret = served.key()
+    with connected(served) as connection:
+        connection.sendall(chat_request(secret) + chat_request("tk-unknown") + chat_request(secret))
+        answer = b""
+        while answer.count(b'"system_fingerprint"') < 2:
+            answer += connection.recv(65_536)
+    statuses = [part.split(b" ", 1)[0] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200", b"401", b"200"]
+
+
+def test_who_wants_the_connection_closed_finds_it_closed(served: Gateway) -> None:
+    secret = served.key()
+    for request in (
+        chat_request(secret, "connection: close"),
+        chat_request(secret, version="1.0"),
+    ):
+        with connected(served) as connection:
+            connection.sendall(request)
+            head, body = read_all(connection).split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close" in head
+        assert json.loads(body)["object"] == "chat.completion"
+
+
+def test_an_answer_has_each_of_the_servers_own_headers_once(served: Gateway) -> None:
+    with connected(served) as connection:
+        connection.sendall(chat_request(served.key()))
+        head = connection.recv(65_536).partition(b"\r\n\r\n")[0]
+    names = [line.partition(b": ")[0] for line in head.split(b"\r\n")[1:]]
+    assert sorted(names) == sorted(set(names))
+    assert {b"date", b"content-type", b"content-length", b"x-request-id"} <= set(names)
+    assert b"server" not in names
