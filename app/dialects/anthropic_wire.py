@@ -74,9 +74,8 @@ def _encoded(body: dict[str, Any], request: Request, options: Mapping[str, Any])
 
 def wire_headers(request: Request) -> Mapping[str, str]:
     """The `anthropic-*` headers that the body of `request` needs."""
-    if any(name in request.options for name in SAMPLING):
-        return _HEADERS_WITH_SAMPLING
-    return USUAL_HEADERS
+    plain = request.options.keys().isdisjoint(SAMPLING)
+    return USUAL_HEADERS if plain else _HEADERS_WITH_SAMPLING
 
 
 def reply_from(body: bytes, headers: Mapping[str, str] | None = None) -> Reply:

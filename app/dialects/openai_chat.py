@@ -6,9 +6,10 @@ Answers go back through `openai_chat_reply` and `openai_chat_stream`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
-from app.core.request import Request
+from app.core.request import EMPTY, Block, Request
 from app.core.routing import AUTO
 from app.core.values import value
 from app.dialects.openai_chat_messages import read_messages
@@ -43,6 +44,31 @@ class ChatCall:
     legacy_functions: bool = False
 
 
+@value
+class _Wishes:
+    """What a request asks for beside an answer to its messages; `dropped` is what it can't have.
+
+    `older_form`: a call is to be told as `function_call`.
+    """
+
+    tools: tuple[Block, ...] = ()
+    system: tuple[Block, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    effort: str | None = None
+    cache: bool = True
+    end_user: str | None = None
+    tags: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    older_form: bool = False
+
+
+_NO_WISHES = _Wishes()
+# What is read in any case: many requests hold nothing else.
+PLAIN = frozenset(
+    {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
+)
+
+
 def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     """The call that `body` asks for, of `default_model` where it names none.
 
@@ -52,12 +78,30 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     dropped = dropped_by(fields)
     model = read_model(fields, default_model)
     conversation = read_messages(fields.get("messages"))
+    wishes = _NO_WISHES if fields.keys() <= PLAIN else _wishes(fields)
+    request = Request(
+        model=model,
+        messages=tuple(conversation.turns),
+        system=(*conversation.system, *wishes.system),
+        tools=wishes.tools,
+        max_tokens=read_max_tokens(fields),
+        stream=as_flag(fields.get("stream"), "stream"),
+        options=wishes.options,
+        reasoning_effort=wishes.effort,
+        cache=wishes.cache,
+        end_user=wishes.end_user,
+        tags=wishes.tags,
+        dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
+    )
+    return ChatCall(request, _include_usage(fields), wishes.older_form)
+
+
+def _wishes(fields: Mapping[str, Any]) -> _Wishes:
     tools, tool_choice = read_tools(fields)
     stop_sequences, blank_stop = read_stop(fields)
-    output_format, wishes = read_format(fields)
+    output_format, system = read_format(fields)
     end_user = read_end_user(fields)
-    sampling, capped = read_sampling(fields)
-    dropped += capped
+    sampling, dropped = read_sampling(fields)
     if blank_stop:
         dropped.append("stop")
     options: dict[str, Any] = {**sampling, **read_tier(fields)}
@@ -69,21 +113,17 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
         options["output_config"] = {"format": output_format}
     if end_user:
         options["metadata"] = {"user_id": opaque(end_user)}
-    request = Request(
-        model=model,
-        messages=tuple(conversation.turns),
-        system=(*conversation.system, *wishes),
+    return _Wishes(
         tools=tools,
-        max_tokens=read_max_tokens(fields),
-        stream=as_flag(fields.get("stream"), "stream"),
+        system=system,
         options=options,
-        reasoning_effort=read_effort(fields),
+        effort=read_effort(fields),
         cache=read_caching(fields),
         end_user=end_user,
         tags=read_tags(fields),
-        dropped=reportable([*dropped, *conversation.unknown_fields]),
+        dropped=tuple(dropped),
+        older_form=in_the_older_form(fields),
     )
-    return ChatCall(request, _include_usage(fields), in_the_older_form(fields))
 
 
 def _include_usage(fields: Mapping[str, Any]) -> bool:

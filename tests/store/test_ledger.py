@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -108,6 +108,8 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         "routing": {"tier": "haiku", "score": 0.0, "reason": "default"},
         "cache_plan": {"placed": ["system"], "callers": 0, "ttl": "5m", "why": "auto"},
     }
+    assert row["routing"].keys() == {field.name for field in fields(asked.route)}
+    assert row["cache_plan"].keys() == {field.name for field in fields(asked.cache_plan)}
 
 
 async def test_twenty_at_once_on_room_for_ten_lets_ten_in(till: Till) -> None:
