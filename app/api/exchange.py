@@ -77,7 +77,9 @@ class Exchange:
 
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the answer's status and headers, with those that every answer carries."""
-        own = [*headers, *self.shell.every]
+        await self._start(status, [*headers, *self.shell.every])
+
+    async def _start(self, status: int, own: list[Header]) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": own})
 
     async def part(self, body: bytes) -> None:
@@ -93,7 +95,7 @@ class Exchange:
         own = [JSON, (b"content-length", b"%d" % len(body)), *headers, *self.shell.every]
         at_once = self.scope.get(WHOLE_ANSWER)
         if at_once is None or not at_once(status, own, body):
-            await self.send({"type": "http.response.start", "status": status, "headers": own})
+            await self._start(status, own)
             await self.last(body)
 
     async def answer_plainly(self, body: bytes) -> None:

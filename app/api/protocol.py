@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
 CONTINUE = b"HTTP/1.1 100 "
+CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
 MOST_JOINED_BYTES = 64 * 1024  # copying more would cost what a second write does
 
 
@@ -45,12 +46,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """Tell the call that runs: uvicorn tells only the last one that was asked for."""
         self._stop_waiting()
         running = self._running
-        if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
-        for cycle in (running, self.cycle):
-            if isinstance(cycle, RequestResponseCycle):
-                cycle.transport = self.transport  # a head that it held has nowhere to go
+        if running is not None:
+            if not running.response_complete:
+                running.disconnected = True
+                running.message_event.set()
+            running.transport = self.transport  # a head that it held has nowhere to go
+            running.scope.pop(WHOLE_ANSWER, None)  # type: ignore[misc]  # ours
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,18 +74,23 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        if cycle.scope["method"] != "HEAD":
+            held = HeldHead(cycle)
+            cycle.transport = held  # type: ignore[assignment]  # its part
+            cycle.scope[WHOLE_ANSWER] = held.answer  # type: ignore[literal-required]  # ours
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """The call and the way to answer it let go of each other: no collector is needed."""
+        if self._running is not None:
+            self._running.scope.pop(WHOLE_ANSWER, None)  # type: ignore[misc]  # ours
+        super().on_response_complete()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
         self._stop_waiting()
-        before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before and self.scope["method"] != "HEAD":
-            held = HeldHead(self.cycle)
-            self.cycle.transport = held  # type: ignore[assignment]  # its part
-            self.scope[WHOLE_ANSWER] = held.answer  # type: ignore[literal-required]  # ours
 
     def send_400_response(self, msg: str) -> None:
         """Say so in the shape of every other error, and close."""
@@ -154,6 +160,8 @@ class HeldHead:
         head = STATUS_LINE[status] + b"".join(lines)
         if not head.count(b"\n") == head.count(b"\r") == len(lines) + 1:
             return False  # something would pass for another line
+        if len(head.translate(None, CONTROLS)) != len(head):
+            return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.transport = self._transport

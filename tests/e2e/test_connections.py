@@ -5,6 +5,8 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.running import Gateway, Simulated
 
 HELLO = {"model": "haiku", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
@@ -164,3 +166,13 @@ def test_an_answer_has_each_of_the_servers_own_headers_once(served: Gateway) -> 
     assert sorted(names) == sorted(set(names))
     assert {b"date", b"content-type", b"content-length", b"x-request-id"} <= set(names)
     assert b"server" not in names
+
+
+def test_who_is_refused_is_not_asked_for_the_body_any_more(served: Gateway) -> None:
+    head = chat_request("tk-unknown", "expect: 100-continue").partition(b"\r\n\r\n")[0]
+    with connected(served) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(65_536)
