@@ -26,6 +26,7 @@ from app.upstream.transport import (
     OK,
     Response,
     raise_for_status,
+    readable,
     refuse_error_event,
     too_large,
 )
@@ -60,7 +61,7 @@ class AiohttpTransport:
         """See Transport."""
         try:
             async with await self._send(path, body, headers, self._whole) as answer:
-                names = _lower_case(answer)
+                names = readable(answer.headers.items())
                 if answer.status != OK:
                     raise_for_status(answer.status, names, await _error_body(answer))
                 return Response(names, await _whole_body(answer))
@@ -75,7 +76,7 @@ class AiohttpTransport:
         try:
             async with asyncio.timeout(self._options.opening_timeout_s):
                 answer = await self._send(path, body, headers, self._streamed)
-                names = _lower_case(answer)
+                names = readable(answer.headers.items())
                 if answer.status != OK:
                     raise_for_status(answer.status, names, await _error_body(answer))
                 first = await _first_bytes(answer, names)
@@ -198,14 +199,6 @@ async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
     except (OSError, aiohttp.ClientError):
         return body
     return body
-
-
-def _lower_case(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    """The headers; bytes that are no UTF-8, which could not be stored, are replaced."""
-    return {
-        name.lower(): value if value.isascii() else value.encode("utf-8", "replace").decode()
-        for name, value in answer.headers.items()
-    }
 
 
 def _abandon(answer: aiohttp.ClientResponse | None) -> None:

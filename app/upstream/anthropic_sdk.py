@@ -26,6 +26,7 @@ from app.upstream.transport import (
     MAX_BODY_BYTES,
     Response,
     raise_for_status,
+    readable,
     refuse_error_event,
     too_large,
 )
@@ -68,7 +69,7 @@ class SdkTransport:
         try:
             async with asyncio.timeout(self._options.total_timeout_s):
                 answer = await self._send(path, body, headers)
-                return Response(_lower_case(answer), await _whole_body(answer))
+                return Response(readable(answer.headers.items()), await _whole_body(answer))
         except FAILURES as error:
             raise _mapped(error) from error
         finally:
@@ -82,7 +83,7 @@ class SdkTransport:
                 answer = await self._send(path, body, headers)
                 parts = answer.aiter_bytes()
                 first = await _first_bytes(parts)
-                names = _lower_case(answer)
+                names = readable(answer.headers.items())
             refuse_error_event(first, names)
         except FAILURES as error:
             await _abandon(answer)
@@ -109,7 +110,9 @@ class SdkTransport:
             )
         except anthropic.APIStatusError as error:
             refused = error.response
-            raise_for_status(refused.status_code, _lower_case(refused), refused.content)
+            raise_for_status(
+                refused.status_code, readable(refused.headers.items()), refused.content
+            )
         if not isinstance(answer, httpx2.Response):
             raise APIResponseValidationError("the SDK gave something else than a raw answer")
         return answer
@@ -176,10 +179,6 @@ async def _whole_body(answer: httpx2.Response) -> bytes:
         if size > MAX_BODY_BYTES:
             raise too_large()
     return b"".join(parts)
-
-
-def _lower_case(answer: httpx2.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()}
 
 
 async def _abandon(answer: httpx2.Response | None) -> None:

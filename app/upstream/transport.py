@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NoReturn, Protocol
 
 from app.core.errors import APIResponseValidationError, status_error
@@ -15,6 +15,7 @@ KEEPALIVE_S = 30.0
 CONNECT_SHARE = 0.9  # of an attempt's time: then what never connected is known to be unbilled
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+_CONTROLS = {**dict.fromkeys([*range(32), 127], "?"), ord("\t"): "\t"}
 
 # The statuses that Anthropic gives its errors, for one that comes as a stream's first event.
 _STATUS_OF_ERROR: Mapping[str, int] = {
@@ -66,6 +67,19 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+
+
+def readable(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name, their values fit to be stored and passed on."""
+    return {
+        name.lower(): value if value.isascii() and value.isprintable() else _cleaned(value)
+        for name, value in headers
+    }
+
+
+def _cleaned(value: str) -> str:
+    """Without control characters and bytes that are no UTF-8, which nobody takes."""
+    return value.encode("utf-8", "replace").decode().translate(_CONTROLS)
 
 
 def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:

@@ -11,7 +11,15 @@ import orjson
 import pytest
 
 from tests.running import Gateway, gateway
-from tests.upstream.wire_server import MESSAGE, Connection, WireServer, head, whole, wire_server
+from tests.upstream.wire_server import (
+    MESSAGE,
+    Connection,
+    WireServer,
+    failure,
+    head,
+    whole,
+    wire_server,
+)
 
 ASKED = {"model": "haiku", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 ROUTES = {
@@ -81,3 +89,30 @@ async def test_a_request_id_that_is_no_text_is_settled_all_the_same(
             row = served.row(answer.headers["x-request-id"])
     assert (row["state"], row["upstream_request_id"]) == ("settled", "r??")
     assert row["attempt_details"][0]["request_id"] == "r??"
+
+
+async def test_what_no_header_may_hold_is_replaced_before_it_is_passed_on(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    odd = {"Request-Id": "\x1b[31mred", "anthropic-organization-id": "a\x01b\x7f"}
+    async with wire_server() as upstream:
+        upstream.script(whole(headers=odd), failure(400, headers=odd))
+        with served_by(upstream, tmp_path_factory) as served:
+            for status in (200, 400):
+                answer = await asyncio.to_thread(served.post, "/v1/messages", served.key(), ASKED)
+                assert answer.status_code == status
+                assert answer.headers["request-id"] == "?[31mred"
+                if status == 200:
+                    assert answer.headers["anthropic-organization-id"] == "a?b?"
+
+
+async def test_a_status_that_is_no_error_is_not_passed_on_as_one(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with wire_server() as upstream:
+        upstream.script(failure(600), failure(304))
+        with served_by(upstream, tmp_path_factory) as served:
+            for _ in range(2):
+                answer = await asyncio.to_thread(served.post, "/v1/messages", served.key(), ASKED)
+                assert answer.status_code == 502
+                assert answer.headers["x-request-id"].startswith("req_")
