@@ -96,8 +96,9 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         most_input = window * (1 + sum(_uses(tool) for tool in server_tools))
         searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
     factor, divisor = _factor(request, prices)
-    dearest_input = dearest_output = 0
-    for tier in prices.tiers:
+    first = prices.tiers[0].rates
+    dearest_input, dearest_output = _input_rate(first, ttl), first.output
+    for tier in prices.tiers[1:]:
         if most_input > tier.above_prompt_tokens:
             dearest_input = max(dearest_input, _input_rate(tier.rates, ttl))
             dearest_output = max(dearest_output, tier.rates.output)

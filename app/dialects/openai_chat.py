@@ -64,7 +64,7 @@ class _Wishes:
 
 _NO_WISHES = _Wishes()
 # What is read in any case: many requests hold nothing else.
-PLAIN = frozenset(
+_PLAIN = frozenset(
     {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
 )
 
@@ -78,7 +78,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     dropped = dropped_by(fields)
     model = read_model(fields, default_model)
     conversation = read_messages(fields.get("messages"))
-    wishes = _NO_WISHES if fields.keys() <= PLAIN else _wishes(fields)
+    wishes = _NO_WISHES if fields.keys() <= _PLAIN else _wishes(fields)
     request = Request(
         model=model,
         messages=tuple(conversation.turns),
