@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from bench.parts.load import Sample
+from bench.parts.load import Sample, percentile
 
 # scenario → server → what was measured, one per round
 Samples = Mapping[str, Mapping[str, Sequence[Sample]]]
@@ -25,10 +25,20 @@ class Quantity:
 
     scenario: str
     title: str
-    value: Callable[[Sample], float]
+    value: Callable[[Sample], float] | None  # None: `p99_ms` of all rounds
     against: Literal["ratio", "added", "itself"]
     at_least: float | None = None
     at_most: float | None = None
+
+    def of(self, rounds: Sequence[Sample]) -> list[float]:
+        """One figure per round, or one of them all."""
+        value = self.value
+        return [p99_ms(rounds)] if value is None else [value(sample) for sample in rounds]
+
+
+def p99_ms(rounds: Sequence[Sample]) -> float:
+    """Of all rounds together: a median over rounds would leave out what is rare."""
+    return percentile([latency for sample in rounds for latency in sample.latencies_ms], 0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Figure:
 QUANTITIES = (
     Quantity("small", "small, c32: requests/s", lambda s: s.per_s, "ratio", at_least=0.45),
     Quantity("small", "small, c32: CPU ms/request", lambda s: s.cpu_ms, "ratio", at_most=2.2),
-    Quantity("small", "small, c32: p99 ms", lambda s: s.p99_ms, "ratio"),
+    Quantity("small", "small, c32: p99 ms", None, "ratio"),
     Quantity("large", "40 KB prompt, c32: requests/s", lambda s: s.per_s, "ratio", at_least=0.45),
     Quantity("large", "40 KB prompt, c32: CPU ms/request", lambda s: s.cpu_ms, "ratio"),
     Quantity(
@@ -57,9 +67,7 @@ QUANTITIES = (
     Quantity(
         "latency-c32", "60 ms upstream, c32: p50 ms added", lambda s: s.p50_ms, "added", None, 10
     ),
-    Quantity(
-        "latency-c32", "60 ms upstream, c32: p99 ms added", lambda s: s.p99_ms, "added", None, 45
-    ),
+    Quantity("latency-c32", "60 ms upstream, c32: p99 ms added", None, "added", None, 45),
     Quantity("burst", "burst of 50 deltas, c32: streams/s", lambda s: s.per_s, "ratio", 0.6),
     Quantity("burst", "burst of 50 deltas, c32: CPU ms/stream", lambda s: s.cpu_ms, "ratio"),
     Quantity("ttft", "first delta, c1: p50 ms added", lambda s: s.ttft_p50_ms, "added", None, 4),
@@ -81,10 +89,9 @@ def figures(samples: Samples, servers: Iterable[str]) -> list[Figure]:
 
 
 def figure(quantity: Quantity, samples: Mapping[str, Sequence[Sample]], server: str) -> Figure:
-    own = [quantity.value(sample) for sample in samples[server]]
-    bare = [quantity.value(sample) for sample in samples[BARE]]
+    own, bare = quantity.of(samples[server]), quantity.of(samples[BARE])
     if quantity.against == "added":
-        alone = [quantity.value(sample) for sample in samples[MOCK]]
+        alone = quantity.of(samples[MOCK])
         own = [value - base for value, base in zip(own, alone, strict=True)]
         bare = [value - base for value, base in zip(bare, alone, strict=True)]
     unit: Literal["x", ""] = ""

@@ -12,8 +12,9 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import cast
 
 import uvloop
@@ -46,7 +47,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Times in milliseconds; `cpu_ms` per good answer; 0 where nothing was counted."""
+    """Times in milliseconds; `cpu_ms` per good answer; 0 where nothing was counted.
+
+    Answers are counted that came while it was measured, latencies are those of the calls that
+    were made then, however long they took: what is slow is not left out.
+    """
 
     good: int
     bad: int
@@ -57,6 +62,7 @@ class Sample:
     ttft_p50_ms: float
     cpu_ms: float
     rss_mb: float
+    latencies_ms: list[float] = field(default_factory=list)
 
 
 class Run:
@@ -69,6 +75,7 @@ class Run:
         self.requests = itertools.cycle([request_bytes(plan, body) for body in plan.bodies])
         self.measuring = False
         self.over = False
+        self.good = 0
         self.open = 0
         self.idle = asyncio.Event()
         self.noted = asyncio.Event()
@@ -118,6 +125,7 @@ class Connection(asyncio.Protocol):
             return
         self._clear()
         self._waiting = True
+        self._counts = self._run.measuring
         self._sent_s = time.perf_counter()
         self._transport.write(next(self._run.requests))
 
@@ -153,9 +161,11 @@ class Connection(asyncio.Protocol):
             or run.ending not in body
         ):
             run.note_bad(bytes(received))
-        elif run.measuring:
+        elif self._counts:
             run.latencies_s.append(time.perf_counter() - self._sent_s)
             run.ttfts_s.append(self._first_mark_s - self._sent_s)
+        if run.measuring and not run.bad:
+            run.good += 1
             run.noted.set()
         self._send()
 
@@ -183,10 +193,8 @@ def joined_chunks(body: bytes) -> bytes:
         at = line_end + 2 + size + 2
 
 
-def percentile_ms(values_s: list[float], fraction: float) -> float:
-    if not values_s:
-        return 0.0
-    return sorted(values_s)[round((len(values_s) - 1) * fraction)] * 1000
+def percentile(values: Sequence[float], fraction: float) -> float:
+    return sorted(values)[round((len(values) - 1) * fraction)] if values else 0.0
 
 
 async def measure(plan: Plan) -> Sample:
@@ -211,17 +219,18 @@ async def measure(plan: Plan) -> Sample:
         await asyncio.wait_for(run.idle.wait(), DRAIN_S)
     except TimeoutError:
         run.note_bad(f"{run.open} answers did not end within {DRAIN_S:g} s".encode())
-    good = len(run.latencies_s)
+    good = run.good
     return Sample(
         good=good,
         bad=run.bad,
         bad_answer=run.bad_answer,
         per_s=good / lasted_s,
-        p50_ms=percentile_ms(run.latencies_s, 0.5),
-        p99_ms=percentile_ms(run.latencies_s, 0.99),
-        ttft_p50_ms=percentile_ms(run.ttfts_s, 0.5),
+        p50_ms=percentile(run.latencies_s, 0.5) * 1000,
+        p99_ms=percentile(run.latencies_s, 0.99) * 1000,
+        ttft_p50_ms=percentile(run.ttfts_s, 0.5) * 1000,
         cpu_ms=used_s * 1000 / good if good else 0.0,
         rss_mb=used_mb,
+        latencies_ms=[round(latency_s * 1000, 3) for latency_s in run.latencies_s],
     )
 
 

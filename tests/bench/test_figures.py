@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.parts.figures import caveats, figures, table
 from bench.parts.load import Sample
 
@@ -20,6 +22,17 @@ def test_a_ratio_is_the_median_of_the_ratios_within_each_round() -> None:
     assert row.title == "small, c32: requests/s"
     assert (row.measured, row.bare, row.compared) == (500, 1_000, 0.5)
     assert (row.must, row.met) == (">= 0.45x", True)
+
+
+def test_a_p99_is_of_all_rounds_together() -> None:
+    def rounds(*latencies_ms: list[float]) -> list[Sample]:
+        return [replace(sample(), latencies_ms=each) for each in latencies_ms]
+
+    bare = rounds([1.0] * 100, [1.0] * 100)
+    ours = rounds([2.0] * 100, [2.0] * 96 + [80.0] * 4)  # 4 of 200 are slow
+    row = figures({"small": {"bare": bare, "sqlite": ours}}, ["sqlite"])[2]
+    assert row.title == "small, c32: p99 ms"
+    assert (row.measured, row.bare, row.compared) == (80, 1, 80)
 
 
 def test_what_is_added_is_told_from_the_mock_alone() -> None:
