@@ -62,7 +62,6 @@ ROWS: dict[type[BaseException], Row] = {
     errors.APIResponseValidationError: Row(502, "api_error", "upstream_error", "api_error"),
     errors.UpstreamError: Row(502, "api_error", "upstream_error", "api_error"),
 }
-BAD_GATEWAY = 502
 BUG = Row(500, "api_error", "internal_error", "api_error")
 CLIENT_LEFT = Row(499, "api_error", "client_disconnected", "api_error")
 SECRETIVE = (errors.AuthenticationError, errors.PermissionDeniedError)
@@ -184,7 +183,7 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
         return
     headers = [(b"x-request-id", exchange.request_id.encode()), *error_headers(error)]
     if exchange.dialect == "anthropic" and _is_upstreams_own(error):
-        status = error.status if 400 <= error.status < 600 else BAD_GATEWAY
+        status = error.status if 400 <= error.status < 600 else row_of(error).status
         await exchange.answer(status, [*headers, *_upstream_headers(error)], error.body)
         return
     if exchange.dialect == "anthropic":

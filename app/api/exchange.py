@@ -52,7 +52,7 @@ class Exchange:
     def header(self, name: bytes) -> str | None:
         """The last request header of that lower-case name, as text."""
         if self.named is None:
-            self.named = dict(self.scope["headers"])
+            self.named = dict(self.headers)
         value = self.named.get(name)
         return None if value is None else str(value, "latin-1")
 

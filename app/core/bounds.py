@@ -59,7 +59,7 @@ class Bound:
 
     def with_output(self, output_tokens: int) -> NanoUsd:
         """The most it can cost with another `max_tokens`."""
-        output = -(-output_tokens * self.output_pico_usd // PICO_PER_NANO)  # rounded up
+        output = round_up(output_tokens * self.output_pico_usd, PICO_PER_NANO)
         return NanoUsd(self.fixed_nano_usd + output)
 
     def output_that_fits(self, nano_usd: int) -> int:
@@ -89,8 +89,7 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
     else:
         times, per, plus = EXACT_MARGIN
         prompt = min(round_up(counted_tokens * times, per) + plus, window)
-    tools = request.tools
-    server_tools = [tool for tool in tools if is_server_tool(tool)] if tools else []
+    server_tools = [tool for tool in request.tools if is_server_tool(tool)]
     searches, most_input = 0, prompt
     if server_tools:
         most_input = window * (1 + sum(_uses(tool) for tool in server_tools))

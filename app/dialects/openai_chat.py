@@ -48,7 +48,7 @@ class ChatCall:
 class _Wishes:
     """What a request asks for beside an answer to its messages; `dropped` is what it can't have.
 
-    `older_form`: a call is to be told as `function_call`.
+    `legacy_functions` as in ChatCall.
     """
 
     tools: tuple[Block, ...] = ()
@@ -59,7 +59,7 @@ class _Wishes:
     end_user: str | None = None
     tags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    older_form: bool = False
+    legacy_functions: bool = False
 
 
 _NO_WISHES = _Wishes()
@@ -93,7 +93,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
         tags=wishes.tags,
         dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
     )
-    return ChatCall(request, _include_usage(fields), wishes.older_form)
+    return ChatCall(request, _include_usage(fields), wishes.legacy_functions)
 
 
 def _wishes(fields: Mapping[str, Any]) -> _Wishes:
@@ -122,7 +122,7 @@ def _wishes(fields: Mapping[str, Any]) -> _Wishes:
         end_user=end_user,
         tags=read_tags(fields),
         dropped=tuple(dropped),
-        older_form=in_the_older_form(fields),
+        legacy_functions=in_the_older_form(fields),
     )
 
 

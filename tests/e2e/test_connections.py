@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,20 @@ def read_all(connection: socket.socket) -> bytes:
     while part := connection.recv(65_536):
         parts.append(part)
     return b"".join(parts)
+
+
+def chat_request(
+    secret: str, *more: str, body: dict[str, Any] | None = None, version: str = "1.1"
+) -> bytes:
+    sent = json.dumps(body or HELLO)
+    lines = [
+        f"POST /v1/chat/completions HTTP/{version}",
+        "host: x",
+        f"authorization: Bearer {secret}",
+        f"content-length: {len(sent)}",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", sent]).encode()
 
 
 def test_what_is_no_http_gets_an_error_that_can_be_read(served: Gateway) -> None:
@@ -69,28 +84,20 @@ def test_an_answer_leaves_whole(served: Gateway) -> None:
 
 
 def test_a_body_that_waits_to_be_asked_for_is_asked_for(served: Gateway) -> None:
-    sent = json.dumps(HELLO).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
-        f"authorization: Bearer {served.key()}\r\ncontent-length: {len(sent)}\r\n\r\n"
-    )
+    asked = chat_request(served.key(), "expect: 100-continue")
+    head, blank, sent = asked.partition(b"\r\n\r\n")
     with connected(served) as connection:
-        connection.sendall(head.encode())
+        connection.sendall(head + blank)
         assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(sent)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_one_connection_carries_many_calls(served: Gateway) -> None:
-    secret = served.key()
-    sent = json.dumps(HELLO).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
-        f"authorization: Bearer {secret}\r\ncontent-length: {len(sent)}\r\n\r\n"
-    )
+    asked = chat_request(served.key())
     with connected(served) as connection:
         for _ in range(3):
-            connection.sendall(head.encode() + sent)
+            connection.sendall(asked)
             answer = b""
             while b'"system_fingerprint"' not in answer:
                 answer += connection.recv(65_536)
@@ -100,15 +107,10 @@ def test_one_connection_carries_many_calls(served: Gateway) -> None:
 def test_a_caller_that_asked_for_more_and_leaves_is_noticed_by_the_call_that_runs(
     served: Gateway, upstream: Simulated
 ) -> None:
-    secret = served.key()
-    sent = json.dumps({**HELLO, "stream": True}).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
-        f"authorization: Bearer {secret}\r\ncontent-length: {len(sent)}\r\n\r\n"
-    )
+    asked = chat_request(served.key(), body={**HELLO, "stream": True})
     upstream.pace(delta_interval_s=0.5)
     with connected(served) as connection:
-        connection.sendall(2 * (head.encode() + sent))
+        connection.sendall(2 * asked)
         begun = connection.recv(65_536)
     assert begun.startswith(b"HTTP/1.1 200 ")
     request_id = begun.partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
@@ -119,18 +121,6 @@ def test_a_caller_that_asked_for_more_and_leaves_is_noticed_by_the_call_that_run
     assert (row["status"], row["error_code"]) == (499, "client_disconnected")
     assert len(upstream.messages()) == 1  # what it asked for next was never begun
     assert "Traceback" not in served.log_text()
-
-
-def chat_request(secret: str, *more: str, version: str = "1.1") -> bytes:
-    sent = json.dumps(HELLO)
-    lines = [
-        f"POST /v1/chat/completions HTTP/{version}",
-        "host: x",
-        f"authorization: Bearer {secret}",
-        f"content-length: {len(sent)}",
-        *more,
-    ]
-    return "\r\n".join([*lines, "", sent]).encode()
 
 
 def test_answers_to_calls_that_were_asked_at_once_come_in_their_order(served: Gateway) -> None:
