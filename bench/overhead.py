@@ -74,7 +74,7 @@ def start_sample(runner: Bare | Gateway) -> Sample:
         answers_chat(server)
         took_ms = (time.perf_counter() - began_s) * 1000
         memory_mb = processes.rss_mb(server.process.pid)
-    return Sample(1, 0, "", 1000 / took_ms, took_ms, took_ms, took_ms, 0.0, memory_mb)
+    return Sample(1, 0, "", 1000 / took_ms, took_ms, took_ms, 0.0, memory_mb)
 
 
 def load_sample(scenario: Scenario, server: Server, seconds: float, to: set[int]) -> Sample:

@@ -58,7 +58,6 @@ class Sample:
     bad_answer: str
     per_s: float
     p50_ms: float
-    p99_ms: float
     ttft_p50_ms: float
     cpu_ms: float
     rss_mb: float
@@ -226,7 +225,6 @@ async def measure(plan: Plan) -> Sample:
         bad_answer=run.bad_answer,
         per_s=good / lasted_s,
         p50_ms=percentile(run.latencies_s, 0.5) * 1000,
-        p99_ms=percentile(run.latencies_s, 0.99) * 1000,
         ttft_p50_ms=percentile(run.ttfts_s, 0.5) * 1000,
         cpu_ms=used_s * 1000 / good if good else 0.0,
         rss_mb=used_mb,

@@ -8,10 +8,8 @@ from bench.parts.figures import caveats, figures, table
 from bench.parts.load import Sample
 
 
-def sample(
-    per_s: float = 0, p50_ms: float = 0, p99_ms: float = 0, cpu_ms: float = 0, rss_mb: float = 0
-) -> Sample:
-    return Sample(1, 0, "", per_s, p50_ms, p99_ms, 0.0, cpu_ms, rss_mb)
+def sample(per_s: float = 0, p50_ms: float = 0, cpu_ms: float = 0, rss_mb: float = 0) -> Sample:
+    return Sample(1, 0, "", per_s, p50_ms, 0.0, cpu_ms, rss_mb)
 
 
 def test_a_ratio_is_the_median_of_the_ratios_within_each_round() -> None:
