@@ -144,8 +144,8 @@ def db_upgrade(
     as_json: Json = False,
 ) -> None:
     """Bring the database to this version's tables."""
-    from app.commands.stored import shown, upgrade  # noqa: PLC0415
-    from app.store.tables import REVISION  # noqa: PLC0415
+    from app.commands.database import shown, upgrade  # noqa: PLC0415
+    from app.store.database.tables import REVISION  # noqa: PLC0415
 
     url = database_url()
     upgrade(url)

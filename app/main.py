@@ -19,8 +19,6 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from app.api.app import build
-from app.api.errors import outcome_of
-from app.api.shell import Shell
 from app.config.catalog import build_catalog, cache_rules, routing_rules
 from app.config.prices import bundled_books
 from app.config.problems import ConfigError, Problem
@@ -29,14 +27,16 @@ from app.config.settings import Settings, read_settings, settings_file
 from app.core.plan import Policy
 from app.pipeline import Gateway
 from app.ports import Upstream
-from app.store.database import open_database
-from app.store.ledger import SqlLedger
-from app.store.scopes import GlobalBudget
+from app.store.database.engine import open_database
+from app.store.ledger.ledger import SqlLedger
+from app.store.ledger.windows import GlobalBudget
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.metrics import Metrics
 from app.upstream.factory import open_upstream
 from app.upstream.options import RetryOptions, UpstreamOptions
+from app.web.errors import outcome_of
+from app.web.running import RunningGateway
 
 DEFAULT_DATABASE_URL = "sqlite:///data/tollkeeper.db"
 CONFIG_POLL_S = 1.0
@@ -107,7 +107,7 @@ def create_app(settings: Settings, boot: Boot, *, today: Callable[[], date] = to
         outcome_of=outcome_of,
         recorder=recorder,
     )
-    shell = Shell(
+    running = RunningGateway(
         gateway=Gateway(ledger, upstreams(settings), policy_of(settings), today),
         settings=settings,
         store=store_over(database, ledger),
@@ -121,17 +121,17 @@ def create_app(settings: Settings, boot: Boot, *, today: Callable[[], date] = to
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await ledger.start()
         _settle_memory()
-        watcher = asyncio.create_task(_follow_config(shell, boot, recorder))
+        watcher = asyncio.create_task(_follow_config(running, boot, recorder))
         try:
             yield
         finally:
             watcher.cancel()
             await ledger.close()
-            for upstream in shell.gateway.upstreams.values():
+            for upstream in running.gateway.upstreams.values():
                 await upstream.close()
             await database.close()
 
-    return build(shell, lifespan)
+    return build(running, lifespan)
 
 
 def _settle_memory() -> None:
@@ -211,23 +211,26 @@ def simulated(settings: Settings, url: str) -> Settings:
     return settings.model_copy(update={"upstreams": changed})
 
 
-def reload(shell: Shell, boot: Boot, recorder: Metrics) -> None:
+def reload(running: RunningGateway, boot: Boot, recorder: Metrics) -> None:
     """Take prices, routing and limits from the file as it is now; a bad one changes nothing."""
     try:
         _refuse_empty(boot.config_file)
-        settings = with_open_upstreams(boot.settings(), shell.gateway.upstreams)
+        settings = with_open_upstreams(boot.settings(), running.gateway.upstreams)
         policy = policy_of(settings)
     except (ConfigError, OSError) as error:
-        shell.config_refusal = str(error)
+        running.config_refusal = str(error)
         recorder.config_refused(refused=True)
         _log.error("config refused, the old one stays in force", extra={"problem": str(error)})
         return
-    if settings.upstreams != shell.settings.upstreams or settings.server != shell.settings.server:
+    if (
+        settings.upstreams != running.settings.upstreams
+        or settings.server != running.settings.server
+    ):
         _log.warning("upstreams and server settings change with a restart only")
-    shell.gateway = replace(shell.gateway, policy=policy)
-    shell.store.ledger.set_global_budget(global_budget(settings))
-    shell.settings = settings
-    shell.config_refusal = None
+    running.gateway = replace(running.gateway, policy=policy)
+    running.store.ledger.set_global_budget(global_budget(settings))
+    running.settings = settings
+    running.config_refusal = None
     recorder.config_refused(refused=False)
     _log.info("config reloaded")
 
@@ -247,7 +250,7 @@ def with_open_upstreams(settings: Settings, opened: Mapping[str, Upstream]) -> S
     return settings.model_copy(update={"upstreams": kept})
 
 
-async def _follow_config(shell: Shell, boot: Boot, recorder: Metrics) -> None:
+async def _follow_config(running: RunningGateway, boot: Boot, recorder: Metrics) -> None:
     """Reload on SIGHUP and whenever the file changes."""
     asked = asyncio.Event()
     with suppress(NotImplementedError, AttributeError, RuntimeError):
@@ -260,7 +263,7 @@ async def _follow_config(shell: Shell, boot: Boot, recorder: Metrics) -> None:
         if asked.is_set() or now != seen:
             asked.clear()
             seen = now
-            reload(shell, boot, recorder)
+            reload(running, boot, recorder)
 
 
 async def _settled_stamp(file: Path | None, seen: Stamp) -> Stamp:

@@ -21,7 +21,7 @@ from app.core.pricing import price, snapshot, uncached
 from app.core.receipt import Opening, Receipt
 from app.core.routing import route
 from app.core.values import value
-from app.dialects.anthropic_stream import EventReader, StreamTap
+from app.dialects.anthropic.stream import EventReader, StreamTap
 from app.ports import Call, Charge, CostSource, Reservation
 
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from app.core.pricing import Cost
 from app.core.routing import Reason, Route
 from app.core.usage import Usage
 from app.ports import Charge, Reservation
-from app.store.database import open_database
-from app.store.keys import Keys
-from app.store.ledger import SqlLedger
-from app.store.migrate import migrate
+from app.store.database.engine import open_database
+from app.store.database.migrate import migrate
+from app.store.ledger.ledger import SqlLedger
+from app.store.records.keys import Keys
 
 CONCURRENCY = 32
 STEADY_PAIRS_PER_S = 500  # of all processes together

@@ -1,10 +1,10 @@
-"""Runs the migrations on the connection that `app.store.migrate` hands over."""
+"""Runs the migrations on the connection that `app.store.database.migrate` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from app.store.tables import METADATA
+from app.store.database.tables import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],

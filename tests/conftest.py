@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.store.postgres import Server, shared_server
+from tests.store.database.postgres import Server, shared_server
 
 # A shared machine may stall any example: what a test may take is the timeout's business.
 hypothesis.settings.register_profile("house", deadline=None)

@@ -9,11 +9,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.api import admin, health, openapi
-from app.api.errors import envelope, error_headers, row_of
-from app.api.headers import REQUEST_ID
-from app.api.hot import ClientApi
+from app.api import operations
+from app.api.admin import routes as admin
+from app.api.client.routes import ClientApi
+from app.api.openapi import document as openapi
 from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
+from app.web.errors import envelope, error_headers, row_of
+from app.web.headers import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,32 +23,32 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from app.api.shell import Shell
+    from app.web.running import RunningGateway
 
     Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _log = logging.getLogger("tollkeeper.api")
 
 
-def build(shell: Shell, lifespan: Lifespan) -> ASGIApp:
+def build(running: RunningGateway, lifespan: Lifespan) -> ASGIApp:
     """The whole HTTP face of a gateway."""
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
-    app.state.shell = shell
-    app.include_router(health.router)
+    app.state.running = running
+    app.include_router(operations.router)
     app.include_router(admin.router)
     app.include_router(openapi.router)
     app.add_exception_handler(GatewayError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _bug)
-    return ClientApi(shell, app)
+    return ClientApi(running, app)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """Any error raised on purpose, the framework's own included."""
     meant = _as_ours(request, error)
     if isinstance(meant, Refusal):
-        request.app.state.shell.recorder.refused(row_of(meant).code, None)
+        request.app.state.running.recorder.refused(row_of(meant).code, None)
     return _answer(meant)
 
 

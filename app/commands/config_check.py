@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.commands.offered import settings_with_all_on
+from app.commands.catalog import settings_with_all_on
 from app.commands.output import say, show_json
 from app.config.catalog import build_catalog
 from app.config.names import config_warnings

@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.commands.database import is_sqlite, shown
 from app.commands.failure import CommandFailed, WrongUsage
 from app.commands.output import complain, say, show_json
-from app.commands.stored import is_sqlite, shown
-from app.store.copying import CopyRefused, Told, copy_database
-from app.store.sqlite import DatabaseInUse
+from app.store.database.copying import CopyRefused, Told, copy_database
+from app.store.database.sqlite import DatabaseInUse
 
 TELL_EVERY_S = 2.0
 

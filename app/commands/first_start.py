@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import app
+from app.commands.database import reach
 from app.commands.failure import CommandFailed
-from app.commands.stored import reach
-from app.store.database import Database, is_current
-from app.store.keys import Keys
+from app.store.database.engine import Database, is_current
+from app.store.records.keys import Keys
 
 FIRST_KEY = "first key"
 ACTOR = "serve"

@@ -15,7 +15,7 @@ from app.core.budgets import WINDOWS
 from app.core.routing import AUTO
 
 if TYPE_CHECKING:
-    from app.store.keys import Keys
+    from app.store.records.keys import Keys
 
 T = TypeVar("T")
 ACTOR = "cli"
@@ -169,8 +169,8 @@ def _show(key: dict[str, Any], *, as_json: bool) -> None:
 
 def _with_keys(work: Callable[[Keys], Awaitable[T]]) -> T:
     # Imported here: asking for help must not load a database's drivers.
-    from app.commands.stored import on_database  # noqa: PLC0415
-    from app.store.keys import Keys as StoredKeys  # noqa: PLC0415
+    from app.commands.database import on_database  # noqa: PLC0415
+    from app.store.records.keys import Keys as StoredKeys  # noqa: PLC0415
 
     return on_database(database_url(), lambda database: work(StoredKeys(database)))
 
@@ -214,7 +214,7 @@ def _whole(option: str, text: str | None) -> int | str | None:
 
 def _known(models: list[str]) -> list[str]:
     # Imported here: only a list of models needs the configuration.
-    from app.commands.offered import catalog_with_all_on  # noqa: PLC0415
+    from app.commands.catalog import catalog_with_all_on  # noqa: PLC0415
 
     catalog = catalog_with_all_on(None)
     for name in models:

@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 
+from app.commands.catalog import catalog_with_all_on
 from app.commands.failure import CommandFailed
-from app.commands.offered import catalog_with_all_on
 from app.commands.output import Column, say, show_json, show_table
 from app.config.book_check import Difference, compare_with_genai_prices
 from app.config.catalog import PriceRow, price_rows

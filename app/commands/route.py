@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from app.commands.catalog import settings_with_all_on
 from app.commands.failure import CommandFailed, WrongUsage
-from app.commands.offered import settings_with_all_on
 from app.commands.output import complain, say, show_json_line
 from app.config.catalog import build_catalog, routing_rules
 from app.config.prices import bundled_books
@@ -18,7 +18,7 @@ from app.core.errors import Refusal
 from app.core.measure import list_entries, measure
 from app.core.models import Catalog, Model
 from app.core.routing import Reason, Route, Rules, route
-from app.dialects.openai_chat import parse
+from app.dialects.openai_chat.request import parse
 
 STDIN = "-"
 WHY = {

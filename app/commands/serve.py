@@ -15,16 +15,16 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.commands.database import answering, is_sqlite, opened
 from app.commands.environment import database_url
 from app.commands.failure import CommandFailed, WrongUsage
 from app.commands.first_start import make_ready
 from app.commands.master_key import MasterKey, master_key
 from app.commands.output import boxed, say
 from app.commands.signals import end_on_signals
-from app.commands.stored import answering, is_sqlite, opened
 from app.config.settings import Settings, settings_file
 from app.main import SIMULATOR_VARIABLE, Boot, create_app, policy_of
-from app.store.sqlite import DatabaseInUse
+from app.store.database.sqlite import DatabaseInUse
 from app.telemetry.logs import start_logging
 
 BACKLOG = 2048
@@ -193,7 +193,7 @@ def _server_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
         factory=isinstance(app, str),
         workers=workers,
         loop="auto",  # uvloop wherever it is installed
-        http="app.api.protocol:LimitedProtocol",
+        http="app.web.protocol:LimitedProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from app.commands.database import on_database
 from app.commands.environment import database_url
 from app.commands.output import Column, say, show_json, show_table, width
-from app.commands.stored import on_database
-from app.store.reports import Reports
+from app.store.records.spend import Reports
 
 PROMPT_TOKENS = (
     "input_tokens",

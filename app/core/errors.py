@@ -1,6 +1,6 @@
 """Everything the gateway raises on purpose.
 
-These know no HTTP: `api/errors.py` turns them into answers.
+These know no HTTP: `web/errors.py` turns them into answers.
 
 GatewayError
 ├── Refusal                       never sent upstream, nothing billed

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.errors import LedgerUnavailable
-from app.store.audit import Audit
-from app.store.database import Database, is_reachable
-from app.store.keys import Keys
-from app.store.ledger import SqlLedger
-from app.store.reports import Reports
-from app.store.requests import Requests
-from app.store.teams import Teams
+from app.store.database.engine import Database, is_reachable
+from app.store.ledger.ledger import SqlLedger
+from app.store.records.audit import Audit
+from app.store.records.keys import Keys
+from app.store.records.requests import Requests
+from app.store.records.spend import Reports
+from app.store.records.teams import Teams
 
 
 @dataclass(frozen=True, slots=True)

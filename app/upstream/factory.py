@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from app.ports import Upstream
-from app.upstream.anthropic import AnthropicUpstream
-from app.upstream.anthropic_http import AiohttpTransport
+from app.upstream.anthropic.aiohttp_transport import AiohttpTransport
+from app.upstream.anthropic.transport import Transport
+from app.upstream.anthropic.upstream import AnthropicUpstream
 from app.upstream.options import RetryOptions, UpstreamOptions
 from app.upstream.retries import Retries
-from app.upstream.transport import Transport
 
 
 def open_upstream(name: str, options: UpstreamOptions, retries: RetryOptions) -> Upstream:
@@ -25,7 +25,7 @@ def _transport(options: UpstreamOptions) -> Transport:
         return AiohttpTransport(options)
     if options.transport == "sdk":
         # Costs 3 s and 42 MB, so it is imported only where it was chosen.
-        from app.upstream.anthropic_sdk import SdkTransport  # noqa: PLC0415
+        from app.upstream.anthropic.sdk_transport import SdkTransport  # noqa: PLC0415
 
         return SdkTransport(options)
     raise ValueError(f"no transport {options.transport!r}; allowed: aiohttp, sdk")

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx2
 
-from app.api import admin, health, openapi
-from app.api.hot import POST
-from app.api.openapi import document
-from app.dialects.openai_chat_parameters import PARAMETERS
-from app.dialects.openai_responses_parameters import RESPONSES_PARAMETERS
+from app.api import operations as health
+from app.api.admin import routes as admin
+from app.api.client.routes import POST
+from app.api.openapi import document as openapi
+from app.api.openapi.document import document
+from app.dialects.openai_chat.parameters import PARAMETERS
+from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from tests.running import Gateway
 
 GOT = {("get", "/v1/models"), ("get", "/v1/models/{model}"), ("get", "/v1/key")}

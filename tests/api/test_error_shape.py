@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.api.openapi import document
+from app.api.openapi.document import document
 from tests.running import MASTER_KEY, Gateway, Simulated, gateway
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.api.openapi import document
+from app.api.openapi.document import document
 from tests.running import MASTER_KEY, Gateway, Simulated, gateway
-from tests.store.postgres import private_server
+from tests.store.database.postgres import private_server
 
 CHECKS = [
     not_a_server_error,

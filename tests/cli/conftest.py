@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.store.migrate import migrate
+from app.store.database.migrate import migrate
 from tests.cli.processes import copy_database
-from tests.store.postgres import execute, shared_server
+from tests.store.database.postgres import execute, shared_server
 
 
 @pytest.fixture(scope="session")

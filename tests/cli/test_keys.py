@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.core.keys import Key
-from app.store.database import Database, open_database
-from app.store.keys import Keys
-from app.store.teams import Teams
+from app.store.database.engine import Database, open_database
+from app.store.records.keys import Keys
+from app.store.records.teams import Teams
 from tests.cli.processes import run, serving
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import run
-from tests.store.till import HAIKU, charge, close_till, open_till, reservation
+from tests.store.ledger.till import HAIKU, charge, close_till, open_till, reservation
 
 TODAY = datetime.now(UTC).date()
 

@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from app.core.errors import BadRequest
-from app.dialects import anthropic_messages, openai_chat, openai_responses
+from app.dialects.anthropic import messages as anthropic_messages
 from app.dialects.ceilings import check_values
+from app.dialects.openai_chat import request as openai_chat
+from app.dialects.openai_responses import request as openai_responses
 
 USER = {"role": "user", "content": "Hi"}
 TEXT = {"type": "text", "text": "Hi"}

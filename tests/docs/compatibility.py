@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.dialects.openai_chat_parameters import PARAMETERS, Parameter
-from app.dialects.openai_responses_parameters import RESPONSES_PARAMETERS
+from app.dialects.openai_chat.parameters import PARAMETERS, Parameter
+from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from tests.house.repository import ROOT
 
 DOCUMENT = "docs/compatibility.md"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.dialects.openai_chat_parameters import PARAMETERS
-from app.dialects.openai_responses_parameters import RESPONSES_PARAMETERS
+from app.dialects.openai_chat.parameters import PARAMETERS
+from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from tests.docs.compatibility import CLIENTS, CLIENTS_FOLDER, DOCUMENT, becomes, text
 from tests.docs.documents import tables, text_of
 from tests.house.repository import ROOT

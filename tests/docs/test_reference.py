@@ -11,16 +11,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from app.api.errors import BUG, ROWS
-from app.api.hot import POST
+from app.api.client.routes import POST
 from app.config.prices import bundled_books
 from app.config.settings import Settings
 from app.core.money import usd_text
 from app.core.pricing import Prices, price, prices_on, uncached
 from app.core.routing import Reason
 from app.core.usage import Usage
-from app.dialects.openai_chat_parameters import PARAMETERS
+from app.dialects.openai_chat.parameters import PARAMETERS
 from app.telemetry.metrics import Metrics
+from app.web.errors import BUG, ROWS
 from tests.docs.documents import (
     DOCUMENTS,
     anchors,
@@ -152,7 +152,7 @@ def test_every_client_route_is_documented_and_no_other() -> None:
 
 def test_every_admin_route_is_documented() -> None:
     told = text_of("docs/api.md")
-    source = (ROOT / "app/api/admin.py").read_text("utf-8")
+    source = (ROOT / "app/api/admin/routes.py").read_text("utf-8")
     routes = re.findall(r'@router\.(get|post|patch|delete)\("([^"]+)"', source)
     assert len(routes) >= 15
     missing = [path for _, path in routes if generic(path) not in told]

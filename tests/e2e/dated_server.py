@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from app.main import boot_from, create_app
-from app.store.migrate import migrate
+from app.store.database.migrate import migrate
 from app.telemetry.logs import start_logging
 
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.running import Gateway, gateway
-from tests.upstream.wire_server import (
+from tests.upstream.anthropic.wire_server import (
     MESSAGE,
     Connection,
     WireServer,

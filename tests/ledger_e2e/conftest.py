@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledger_e2e.fleet import Fleet, Watched, fleet, watched_upstream
-from tests.store.postgres import new_database
+from tests.store.database.postgres import new_database
 
 KINDS_OF_DATABASE = ("sqlite", "postgres")
 

@@ -18,8 +18,9 @@ from app.core.errors import BadRequest, UnboundedCost
 from app.core.keys import Key
 from app.core.plan import Planned, Policy, make_ready
 from app.core.request import Request
-from app.dialects import anthropic_messages, openai_chat
-from app.dialects.anthropic_wire import encode, wire_headers
+from app.dialects.anthropic import messages as anthropic_messages
+from app.dialects.anthropic.wire import encode, wire_headers
+from app.dialects.openai_chat import request as openai_chat
 from app.simulator.bill import bill, usage_body
 from app.simulator.cache import CachePlan, PromptCache
 from app.simulator.errors import ApiError

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from app.store.migrate import migrate
+from app.store.database.migrate import migrate
 from tests.ledger_e2e.calls import Sent, streamed, whole
 from tests.ledger_e2e.fleet import Fleet, Watched, fleet, until
 from tests.ledger_e2e.load import assert_every_bill_is_charged, load
-from tests.store.postgres import Server, private_server
+from tests.store.database.postgres import Server, private_server
 
 OUTAGE_S = 10.0
 PATIENCE_S = 20.0

@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 
 from tests.ledger_e2e.calls import whole
 from tests.ledger_e2e.fleet import Answer, Fleet, Watched, fleet, nano, until
-from tests.store.postgres import Server, new_database
-from tests.store.till import CENT, close_till, open_till, reservation
+from tests.store.database.postgres import Server, new_database
+from tests.store.ledger.till import CENT, close_till, open_till, reservation
 
 # A clock of the database's own, found before the system's.
 SETTABLE = """

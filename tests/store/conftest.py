@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.store.migrate import migrate
-from tests.store.postgres import Server, new_database
-from tests.store.till import Till, close_till, open_till
+from app.store.database.migrate import migrate
+from tests.store.database.postgres import Server, new_database
+from tests.store.ledger.till import Till, close_till, open_till
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from app.core import errors
 from app.core.errors import status_error
 from app.upstream.options import RetryOptions
 from app.upstream.retries import Retries, backoff_s, is_transient, retry_after_s
-from tests.upstream.calls import RecordingHold
+from tests.upstream.anthropic.calls import RecordingHold
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

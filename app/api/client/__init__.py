@@ -1,0 +1,1 @@
+"""The client API: plain ASGI routes under /v1."""

@@ -1,0 +1,64 @@
+"""From an HTTP request to the call that the story takes: the same for every client route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from app.core.errors import BadRequest
+from app.pipeline import Incoming
+from app.web.exchange import Exchange
+from app.web.headers import tags
+
+if TYPE_CHECKING:
+    from app.core.keys import Key
+    from app.core.request import Request
+
+MOST_IDEMPOTENCY_CHARS = 255
+MOST_BYTES_AT_ONCE = 256 * 1_024  # what is larger is read in a thread: others are served meanwhile
+
+Parsed = TypeVar("Parsed")
+
+
+async def read(parse: Callable[[bytes, str], Parsed], exchange: Exchange) -> Parsed:
+    """What the body asks for, of the default model where it names none.  Raises BadRequest."""
+    body = await exchange.body()
+    default_model = exchange.running.settings.routing.default_model
+    if len(body) <= MOST_BYTES_AT_ONCE:
+        return parse(body, default_model)
+    return await asyncio.to_thread(parse, body, default_model)
+
+
+def incoming_of(
+    request: Request,
+    key: Key,
+    exchange: Exchange,
+    dialect: str,
+    native_headers: Mapping[str, str] | None = None,
+) -> Incoming:
+    """The call with what its headers add: tags, an idempotency key, caching switched off.
+
+    `native_headers` are the caller's own for the upstream, in the native lane.
+    """
+    given = tags(exchange.header(b"x-tollkeeper-tags"))
+    off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
+    if given or off:
+        merged = tuple(dict.fromkeys((*request.tags, *given)))
+        request = replace(request, tags=merged, cache=request.cache and not off)
+    idempotency_key = exchange.header(b"idempotency-key") or None
+    if idempotency_key and len(idempotency_key) > MOST_IDEMPOTENCY_CHARS:
+        raise BadRequest(
+            f"idempotency-key is longer than {MOST_IDEMPOTENCY_CHARS} characters",
+            param="idempotency-key",
+        )
+    return Incoming(
+        request=request,
+        key=key,
+        request_id=exchange.request_id,
+        dialect=dialect,
+        native=native_headers is not None,
+        headers=native_headers or {},
+        idempotency_key=idempotency_key,
+    )

@@ -1,0 +1,74 @@
+"""`POST /v1/messages` and `/v1/messages/count_tokens`: Anthropic's own API, passed through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from app.api.client.incoming import incoming_of, read
+from app.core.receipt import Receipt
+from app.dialects.anthropic.messages import parse, parse_count_tokens
+from app.pipeline import Incoming, count_tokens, process
+from app.web.auth import known_caller
+from app.web.errors import NATIVE, envelope
+from app.web.exchange import Exchange
+from app.web.headers import receipt_headers
+from app.web.running import Header
+from app.web.streaming import send_stream
+
+PASSED_ON = b"anthropic-"
+
+
+class MessagesWriter:
+    """The upstream's bytes as they come; an error event of ours only where it sent none."""
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+        self._told = False
+
+    def part(self, raw: bytes, events: list[dict[str, Any]]) -> bytes:
+        """The bytes, verbatim."""
+        self._told = self._told or any(event.get("type") == "error" for event in events)
+        return raw
+
+    def finish(self, _receipt: Receipt) -> bytes:
+        """Nothing: the upstream has said it all."""
+        return b""
+
+    def fail(self, error: Exception) -> bytes:
+        """Anthropic's error event."""
+        if self._told:
+            return b""
+        _, body = envelope(error, "anthropic", self._request_id)
+        return b"event: error\ndata: " + body + b"\n\n"
+
+
+async def messages(exchange: Exchange) -> None:
+    """Answer one message, streamed or whole."""
+    incoming = await _incoming(exchange, counted=False)
+    if incoming.request.stream:
+        await send_stream(incoming, exchange, lambda _: MessagesWriter(exchange.request_id))
+        return
+    reply, receipt = await process(incoming, exchange.running.gateway)
+    await exchange.answer(200, receipt_headers(receipt), reply.body)
+
+
+async def messages_count_tokens(exchange: Exchange) -> None:
+    """Count a prompt: free, without a hold and without a rate limit."""
+    incoming = await _incoming(exchange, counted=True)
+    tokens = await count_tokens(incoming, exchange.running.gateway)
+    await exchange.answer_plainly(orjson.dumps({"input_tokens": tokens}))
+
+
+async def _incoming(exchange: Exchange, *, counted: bool) -> Incoming:
+    key = await known_caller(exchange)
+    request = await read(parse_count_tokens if counted else parse, exchange)
+    headers = dict(_own_headers(exchange))
+    return incoming_of(request, key, exchange, NATIVE, native_headers=headers)
+
+
+def _own_headers(exchange: Exchange) -> list[tuple[str, str]]:
+    """The caller's `anthropic-*` headers, which go upstream as they are."""
+    given: list[Header] = [h for h in exchange.headers if h[0].startswith(PASSED_ON)]
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in given]

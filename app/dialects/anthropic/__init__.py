@@ -1,0 +1,1 @@
+"""Anthropic's Messages API: requests, replies, streams and usage."""

@@ -1,0 +1,272 @@
+"""Chat messages -> system blocks and alternating turns."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.core.request import Block, Message
+from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS
+from app.dialects.json_values import (
+    as_list,
+    as_name,
+    as_object,
+    as_text,
+    cache_mark,
+    check_depth,
+    kind_of,
+    one_of,
+    refuse,
+    unsupported,
+)
+from app.dialects.openai_chat.parts import (
+    ASSISTANT_PARTS,
+    SYSTEM_PARTS,
+    USER_PARTS,
+    as_blocks,
+    lifetime,
+    read_content,
+)
+
+# `name` and `annotations` say nothing to the model
+KNOWN_FIELDS = frozenset(
+    {
+        "role",
+        "content",
+        "name",
+        "tool_calls",
+        "tool_call_id",
+        "refusal",
+        "function_call",
+        "audio",
+        "annotations",
+        "cache_control",
+    }
+)
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A conversation as far as it has been read.
+
+    `open_calls` are the tool calls of the last turn that no result has answered yet, id ->
+    function name; `calls_at` is where they stand.
+    """
+
+    breakpoint_mark: Block
+    system: list[Block] = field(default_factory=list)
+    turns: list[Message] = field(default_factory=list)
+    unknown_fields: list[str] = field(default_factory=list)
+    open_calls: dict[str, str] = field(default_factory=dict)
+    calls_at: str = ""
+
+    def add(self, role: str, content: str | list[Block]) -> None:
+        """Append a turn, or extend the last one if it is of the same role; blank adds nothing."""
+        if not (content.strip() if isinstance(content, str) else content):
+            return
+        if self.turns and self.turns[-1]["role"] == role:
+            before = as_blocks(self.turns[-1]["content"])
+            before.extend(as_blocks(content))
+            self.turns[-1] = {"role": role, "content": before}
+        else:
+            self.turns.append({"role": role, "content": content})
+
+
+def read_messages(value: object) -> Conversation:
+    """The whole conversation.  Raises BadRequest and UnsupportedParameter."""
+    messages = as_list(value, "messages", MOST_MESSAGES)
+    conversation = Conversation(lifetime(messages))
+    begins_at = ""
+    for n, given in enumerate(messages):
+        where = f"messages[{n}]"
+        message = as_object(given, where)
+        role = one_of(message.get("role"), f"{where}.role", ROLES)
+        if conversation.open_calls and role not in ("tool", "function"):
+            _refuse_unanswered(conversation)
+        if not message.keys() <= KNOWN_FIELDS:
+            unknown = sorted(message.keys() - KNOWN_FIELDS)
+            conversation.unknown_fields += [f"messages.{name}" for name in unknown]
+        _READERS[role](conversation, message, where)
+        if not begins_at and conversation.turns:
+            begins_at = where
+    if conversation.open_calls:
+        _refuse_unanswered(conversation)
+    if not conversation.turns:
+        refuse("messages", "at least one user message with content is needed")
+    check_first(conversation, f"{begins_at}.role")
+    return conversation
+
+
+def check_first(conversation: Conversation, where: str) -> None:
+    """The vendor takes no conversation that the assistant begins."""
+    if conversation.turns[0]["role"] == "assistant":
+        refuse(where, "the first message with content, system messages aside, must be the user's")
+
+
+def _refuse_unanswered(conversation: Conversation) -> None:
+    missing = ", ".join(repr(call_id[:64]) for call_id in list(conversation.open_calls)[:5])
+    refuse(
+        conversation.calls_at,
+        f"every tool call needs a tool message right after it; missing for {missing}",
+    )
+
+
+def _content(
+    conversation: Conversation, message: Message, where: str, kinds: tuple[str, ...]
+) -> str | list[Block]:
+    return read_content(
+        message.get("content"), f"{where}.content", kinds, conversation.breakpoint_mark
+    )
+
+
+def _marked(content: str | list[Block], message: Message, where: str) -> str | list[Block]:
+    """The content with the message's own mark on its last block, unless that has one."""
+    mark = cache_mark(message, where)
+    if mark is None:
+        return content
+    blocks = as_blocks(content)
+    if blocks and "cache_control" not in blocks[-1]:
+        blocks[-1] = {**blocks[-1], "cache_control": mark}
+    return blocks
+
+
+def _system(conversation: Conversation, message: Message, where: str) -> None:
+    """Before the first turn: the system prompt. After it: a message in its place."""
+    content = _marked(_content(conversation, message, where, SYSTEM_PARTS), message, where)
+    if conversation.turns:
+        conversation.add("system", content)
+    else:
+        conversation.system += as_blocks(content)
+
+
+def _user(conversation: Conversation, message: Message, where: str) -> None:
+    content = _content(conversation, message, where, USER_PARTS)
+    conversation.add("user", _marked(content, message, where))
+
+
+def _assistant(conversation: Conversation, message: Message, where: str) -> None:
+    if message.get("audio") is not None:
+        unsupported(f"{where}.audio", "audio is not supported")
+    refusal = message.get("refusal")
+    calls = _tool_calls(conversation, message, where)
+    content: str | list[Block] = []
+    if message.get("content") is not None:
+        content = _content(conversation, message, where, ASSISTANT_PARTS)
+    elif not calls and refusal is None:
+        refuse(f"{where}.content", "needed unless there are tool calls or a refusal")
+    if refusal is not None:
+        content = [*as_blocks(content), *as_blocks(as_text(refusal, f"{where}.refusal"))]
+    if calls:
+        content = [*as_blocks(content), *calls]
+    conversation.add("assistant", _marked(content, message, where))
+
+
+def _tool_calls(conversation: Conversation, message: Message, where: str) -> list[Block]:
+    """The message's tool calls as blocks, noted as open."""
+    given = message.get("tool_calls")
+    blocks: list[Block] = []
+    if given is not None:
+        conversation.calls_at = f"{where}.tool_calls"
+        for n, value in enumerate(as_list(given, conversation.calls_at, MOST_PARTS)):
+            at = f"{conversation.calls_at}[{n}]"
+            call = as_object(value, at)
+            if call.get("type", "function") != "function":
+                unsupported(f"{at}.type", "only function calls are supported")
+            call_id = as_name(call.get("id"), f"{at}.id")
+            blocks.append(read_call(conversation, call_id, call.get("function"), f"{at}.function"))
+    elif message.get("function_call") is not None:
+        conversation.calls_at = at = f"{where}.function_call"
+        blocks.append(read_call(conversation, _id_of(where), message["function_call"], at))
+    return blocks
+
+
+def _id_of(where: str) -> str:
+    """An id for a call of the form that has none: the same in every turn of the conversation."""
+    return f"call_{where.removeprefix('messages[').removesuffix(']')}"
+
+
+def read_call(conversation: Conversation, call_id: str, value: object, where: str) -> Block:
+    function = as_object(value, where)
+    name = as_name(function.get("name"), f"{where}.name")
+    if call_id in conversation.open_calls:
+        refuse(where, f"another call has the id {call_id[:64]!r}")
+    conversation.open_calls[call_id] = name
+    return {
+        "type": "tool_use",
+        "id": wire_id(call_id),
+        "name": name,
+        "input": _arguments(function.get("arguments"), f"{where}.arguments"),
+    }
+
+
+def _arguments(value: object, where: str) -> dict[str, Any]:
+    """The arguments as an object with its keys in order; none at all are an empty object."""
+    text = as_text(value, where)
+    if not text.strip():
+        return {}
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        refuse(where, f"not valid JSON: {error}")
+    if not isinstance(arguments, dict):
+        refuse(where, f"expected a JSON object in the string, got {kind_of(arguments)}")
+    check_depth(arguments, where)
+    return arguments
+
+
+def wire_id(call_id: str) -> str:
+    """The caller's id if the vendor takes it, else one made from it: always the same."""
+    if _ID.fullmatch(call_id):
+        return call_id
+    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
+
+
+def _tool(conversation: Conversation, message: Message, where: str) -> None:
+    call_id = as_name(message.get("tool_call_id"), f"{where}.tool_call_id")
+    if call_id not in conversation.open_calls:
+        refuse(
+            f"{where}.tool_call_id",
+            f"{call_id[:64]!r} answers no open tool call of the assistant message before it",
+        )
+    _result(conversation, call_id, message, where)
+
+
+def _function(conversation: Conversation, message: Message, where: str) -> None:
+    """The answer to a `function_call`, of which a message has one."""
+    name = as_name(message.get("name"), f"{where}.name")
+    call_id, called = next(iter(conversation.open_calls.items()), ("", ""))
+    if called != name:
+        refuse(f"{where}.name", f"{name[:64]!r} was not called by the message before it")
+    _result(conversation, call_id, message, where)
+
+
+def _result(conversation: Conversation, call_id: str, message: Message, where: str) -> None:
+    """A result block in the user turn that follows the calls."""
+    content: str | list[Block] = ""
+    if message.get("content") is not None or message["role"] == "tool":
+        content = _content(conversation, message, where, USER_PARTS)
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": wire_id(call_id)}
+    if content.strip() if isinstance(content, str) else content:
+        block["content"] = content
+    mark = cache_mark(message, where)
+    if mark is not None:
+        block["cache_control"] = mark
+    conversation.add("user", [block])
+    del conversation.open_calls[call_id]
+
+
+_READERS: Mapping[str, Callable[[Conversation, Message, str], None]] = {
+    "system": _system,
+    "developer": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "function": _function,
+}

@@ -1,0 +1,133 @@
+"""OpenAI Chat Completions: a request's bytes -> the canonical request.
+
+Answers go back through `openai_chat_reply` and `openai_chat_stream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+from app.core.request import EMPTY, Block, Request
+from app.core.routing import AUTO
+from app.core.values import value
+from app.dialects.json_values import as_flag, as_object, fields_of
+from app.dialects.openai_chat.messages import read_messages
+from app.dialects.openai_chat.options import (
+    opaque,
+    read_caching,
+    read_effort,
+    read_end_user,
+    read_format,
+    read_max_tokens,
+    read_model,
+    read_sampling,
+    read_stop,
+    read_tags,
+    read_tier,
+)
+from app.dialects.openai_chat.parameters import dropped_by, reportable
+from app.dialects.openai_chat.tools import in_the_older_form, read_tools
+
+
+@value
+class ChatCall:
+    """The request, and how it is to be answered.
+
+    `include_usage`: a stream ends with a usage chunk; `legacy_functions`: a call is told as the
+    older `function_call`.
+    """
+
+    request: Request
+    include_usage: bool
+    legacy_functions: bool = False
+
+
+@value
+class _Wishes:
+    """What a request asks for beside an answer to its messages; `dropped` is what it can't have.
+
+    `legacy_functions` as in ChatCall.
+    """
+
+    tools: tuple[Block, ...] = ()
+    system: tuple[Block, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    effort: str | None = None
+    cache: bool = True
+    end_user: str | None = None
+    tags: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    legacy_functions: bool = False
+
+
+_NO_WISHES = _Wishes()
+# What is read in any case: many requests hold nothing else.
+_PLAIN = frozenset(
+    {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
+)
+
+
+def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
+    """The call that `body` asks for, of `default_model` where it names none.
+
+    Raises BadRequest and UnsupportedParameter.
+    """
+    fields = fields_of(body)
+    dropped = dropped_by(fields)
+    model = read_model(fields, default_model)
+    conversation = read_messages(fields.get("messages"))
+    wishes = _NO_WISHES if fields.keys() <= _PLAIN else _wishes(fields)
+    request = Request(
+        model=model,
+        messages=tuple(conversation.turns),
+        system=(*conversation.system, *wishes.system),
+        tools=wishes.tools,
+        max_tokens=read_max_tokens(fields),
+        stream=as_flag(fields.get("stream"), "stream"),
+        options=wishes.options,
+        reasoning_effort=wishes.effort,
+        cache=wishes.cache,
+        end_user=wishes.end_user,
+        tags=wishes.tags,
+        dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
+    )
+    return ChatCall(request, _include_usage(fields), wishes.legacy_functions)
+
+
+def _wishes(fields: Mapping[str, Any]) -> _Wishes:
+    tools, tool_choice = read_tools(fields)
+    stop_sequences, blank_stop = read_stop(fields)
+    output_format, system = read_format(fields)
+    end_user = read_end_user(fields)
+    sampling, dropped = read_sampling(fields)
+    if blank_stop:
+        dropped.append("stop")
+    options: dict[str, Any] = {**sampling, **read_tier(fields)}
+    if stop_sequences:
+        options["stop_sequences"] = stop_sequences
+    if tool_choice:
+        options["tool_choice"] = tool_choice
+    if output_format:
+        options["output_config"] = {"format": output_format}
+    if end_user:
+        options["metadata"] = {"user_id": opaque(end_user)}
+    return _Wishes(
+        tools=tools,
+        system=system,
+        options=options,
+        effort=read_effort(fields),
+        cache=read_caching(fields),
+        end_user=end_user,
+        tags=read_tags(fields),
+        dropped=tuple(dropped),
+        legacy_functions=in_the_older_form(fields),
+    )
+
+
+def _include_usage(fields: Mapping[str, Any]) -> bool:
+    if fields.get("stream_options") is None:
+        return False
+    options = as_object(fields["stream_options"], "stream_options")
+    return as_flag(options.get("include_usage"), "stream_options.include_usage")

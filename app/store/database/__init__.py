@@ -1,0 +1,1 @@
+"""The database: engine, migrations, tables, and the two databases' own ways."""

@@ -1,0 +1,113 @@
+"""One database, SQLite or PostgreSQL, behind the same synchronous SQLAlchemy Core code."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.errors import LedgerUnavailable
+from app.store.database.postgres import PostgresDatabase
+from app.store.database.sqlite import SqliteDatabase
+from app.store.database.tables import REVISION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import Dialect
+
+T = TypeVar("T")
+
+_PG_CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)")
+
+
+class Database(Protocol):
+    """Runs functions of a connection, each in its own transaction.  Raises what SQLAlchemy does."""
+
+    url: URL
+    dialect: Dialect
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run a function that reads: all that it reads is of one moment."""
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run a function that may write; committed when this returns."""
+
+    async def outcome(
+        self, fn: Callable[[Connection], T]
+    ) -> tuple[T, None] | tuple[None, BaseException]:
+        """What `write` returns or raises, whatever it is: for who must leave nobody waiting."""
+
+    def claim(self) -> None:
+        """Be the file's one gateway process.  Raises DatabaseInUse (SQLite alone)."""
+
+    async def close(self) -> None:
+        """Close every connection and give the claim back."""
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///…` (its folders are made, the file is for its owner alone) or `postgresql://…`.
+
+    Raises ValueError for any other URL; connects when first used.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return SqliteDatabase(parsed.set(drivername="sqlite"))
+    if backend in ("postgresql", "postgres"):
+        return PostgresDatabase(parsed)
+    raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {parsed!r}")
+
+
+class FailClosed:
+    """A database whose outages are LedgerUnavailable, for whoever answers callers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.dialect = database.dialect
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        return await _available(self._database.run(fn))
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        return await _available(self._database.write(fn))
+
+
+async def _available(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (SQLAlchemyError, OSError) as error:
+        raise LedgerUnavailable("the database does not answer") from error
+
+
+def clock_us(connection: Connection) -> int:
+    """Now by the database's clock; SQLite has this machine's."""
+    if connection.dialect.name == "sqlite":
+        return time.time_ns() // 1_000
+    return int(connection.execute(_PG_CLOCK).scalar_one())
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the schema is the one that this version works with."""
+
+    def revision(connection: Connection) -> str | None:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
+
+    try:
+        return await database.run(revision) == REVISION
+    except SQLAlchemyError:
+        return False
+
+
+async def is_reachable(database: Database) -> bool:
+    """Whether a trivial query is answered."""
+    try:
+        await database.run(lambda connection: connection.execute(select(1)).scalar())
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return False
+    return True

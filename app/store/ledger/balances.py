@@ -1,0 +1,126 @@
+"""The sums that a transaction moves: window rows, locked in one sorted pass, and roll-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, func, select, update
+
+from app.core.budgets import Scope
+from app.store.database.prepared import Values, texts
+from app.store.database.tables import rollups, windows
+from app.store.ledger.statements import Statements
+from app.store.ledger.windows import WindowRow
+
+
+class Balances:
+    """Window rows of one transaction; read once, moved in memory, written once."""
+
+    def __init__(self, connection: Connection, statements: Statements) -> None:
+        self._connection = connection
+        self._statements = statements
+        # of each row: spent, held, and what is to be added to each
+        self._sums: dict[str, list[int]] = {}
+
+    def lock(self, wanted: Iterable[WindowRow]) -> list[WindowRow]:
+        """Lock the rows and read them; those that are missing are returned."""
+        rows = {window.id: window for window in wanted}
+        if not rows:
+            return []
+        ids = texts(rows, self._statements.dialect)
+        locked = self._statements.lock_windows.tuples(self._connection, ids=ids)
+        self._sums.update({row[0]: [row[1], row[2], 0, 0] for row in locked})
+        return [window for window_id, window in rows.items() if window_id not in self._sums]
+
+    def scope(self, window: WindowRow) -> Scope:
+        """The limit as it stands after every move so far."""
+        spent, held, _, _ = self._sums[window.id]
+        return Scope(window.kind, window.limit_nano_usd, spent, held, window.resets_at)
+
+    def remaining(self, windows: Iterable[WindowRow]) -> int | None:
+        """What the tightest of the limits has left."""
+        left: int | None = None
+        for window in windows:
+            if window.limit_nano_usd is not None:
+                spent, held, _, _ = self._sums[window.id]
+                here = window.limit_nano_usd - spent - held
+                left = here if left is None or here < left else left
+        return left
+
+    def move(self, windows: Iterable[WindowRow], *, spent: int, held: int) -> None:
+        for window in windows:
+            sums = self._sums[window.id]
+            sums[0] += spent
+            sums[1] += held
+            sums[2] += spent
+            sums[3] += held
+
+    def moved(self) -> list[Values]:
+        """What is to be written, as `Changes.moved`."""
+        return [
+            (spent, held, window_id)
+            for window_id, (_, _, spent, held) in sorted(self._sums.items())
+            if spent or held
+        ]
+
+
+def make_windows(
+    connection: Connection, statements: Statements, missing: Iterable[WindowRow]
+) -> str | None:
+    """Insert missing rows in one order, in a transaction that locks nothing else.
+
+    A global window then holds all that was spent in it, with a limit or without; its id.
+    """
+    ordered = sorted(missing, key=lambda window: window.id)
+    statements.make_windows.many(
+        connection,
+        [(window.id, window.kind, window.scope_id, window.period) for window in ordered],
+    )
+    counted = None
+    for window in ordered:
+        if window.kind == "global":
+            _count_everything(connection, window)
+            counted = window.id
+    return counted
+
+
+def _count_everything(connection: Connection, window: WindowRow) -> None:
+    """Set the global window to what its days' roll-ups say; the difference was never counted."""
+    is_row = windows.c.id == window.id
+    known = connection.execute(select(windows.c.spent_nano_usd).where(is_row).with_for_update())
+    first_day = window.period.partition(":")[2]
+    spent = connection.execute(
+        select(func.coalesce(func.sum(rollups.c.cost_nano_usd), 0)).where(
+            rollups.c.day >= first_day
+        )
+    )
+    more = int(spent.scalar_one()) - known.scalar_one()
+    connection.execute(
+        update(windows)
+        .where(is_row)
+        .values(
+            spent_nano_usd=windows.c.spent_nano_usd + more,
+            uncounted_nano_usd=windows.c.uncounted_nano_usd + more,
+        )
+    )
+
+
+class Rollups:
+    """What finished calls add to their day's row."""
+
+    def __init__(self) -> None:
+        self._added: dict[tuple[str, ...], list[int]] = {}
+
+    def add(self, key: tuple[str, str, str, str], count: int, sums: Iterable[int]) -> None:
+        """`key` as ROLLUP_KEY, `count` requests, `sums` as SUM_COLUMNS."""
+        known = self._added.get(key)
+        if known is None:
+            self._added[key] = [count, *sums]
+            return
+        known[0] += count
+        for place, more in enumerate(sums, 1):
+            known[place] += more
+
+    def rows(self) -> list[Values]:
+        """What is to be written, as `Changes.rolled_up`."""
+        return [(*key, *sums) for key, sums in sorted(self._added.items())]

@@ -1,0 +1,97 @@
+"""What the ledger's writer is asked to enter, and what it answers."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.core.errors import Refusal
+from app.core.values import value
+from app.ports import Reservation
+from app.store.ledger.windows import WindowRow
+
+State = Literal["reserved", "settled", "released", "orphaned"]
+
+
+@value
+class Granted:
+    """A hold that was entered."""
+
+    nano_usd: int
+    windows: tuple[WindowRow, ...]
+    created_us: int
+    team_id: str | None
+
+
+@value
+class Closing:
+    """How a call ended: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
+
+    status: int
+    error_code: str | None
+    sums: tuple[int, ...]
+    columns: tuple[Any, ...]
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """The row's whole cost."""
+        return self.sums[0]
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """Hold the reservation's bound.  Answer: Granted, or the Refusal to raise.
+
+    `give_back` takes a grant whose caller stopped waiting for it.
+    """
+
+    reservation: Reservation
+    future: Future[Granted | Refusal]
+    give_back: Callable[[Granted | Refusal], None]
+
+
+@dataclass(slots=True, eq=False)
+class Extend:
+    """Hold once more what was granted.  Answer: whether it fitted."""
+
+    request_id: str
+    key_id: str
+    granted_nano_usd: int
+    windows: tuple[WindowRow, ...]
+    future: Future[bool]
+
+
+@dataclass(slots=True, eq=False)
+class Close:
+    """Settle or release. `verify`: what the row says goes before what this process remembers.
+
+    Answer: what the tightest limit has left, in nano-USD; None without a limit.  `wakes` is no
+    more than a bell: it may be replaced by whoever waits, so that no cancellation loses an answer.
+    """
+
+    request_id: str
+    key_id: str
+    team_id: str | None
+    model: str
+    created_us: int
+    held_nano_usd: int
+    windows: tuple[WindowRow, ...]
+    closing: Closing
+    wakes: Future[None]
+    verify: bool = False
+    answered: bool = False
+    remaining_nano_usd: int | None = None
+
+    def answer(self, remaining_nano_usd: int | None) -> None:
+        """Answer whoever waits, once."""
+        if not self.answered:
+            self.answered = True
+            self.remaining_nano_usd = remaining_nano_usd
+            if not self.wakes.done():
+                self.wakes.set_result(None)
+
+
+Entry = Open | Extend | Close
+Outcome = Granted | Refusal | bool | int | None

@@ -1,0 +1,255 @@
+"""The ledger's writer: one per process, each transaction takes what queued up during the last.
+
+A transaction that fails for a reason of the database fails closed: whoever waits to open a call is
+refused, and so is everyone after until a write succeeds; what was to be settled is kept in order
+and tried again. Its commit may have happened all the same, so entries that are tried again are
+first compared with their rows. Any other failure is one entry's own: the batch is taken apart and
+that entry alone fails; a close that cannot be entered leaves its hold standing, to be charged at
+its bound when this process is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from app.core.errors import LedgerUnavailable
+from app.store.database.engine import Database
+from app.store.ledger.balances import make_windows
+from app.store.ledger.entries import Close, Entry, Extend, Open, Outcome
+from app.store.ledger.transaction import Books, Posted, RowsChanged, post
+
+MOST_ENTRIES = 256
+RETRIES = 5  # of a transaction that lost against another one
+PAUSE_S = 0.25
+PASSES = 8  # then whoever came first has waited long enough
+BUSY_SHARE = 0.5  # of the time on the CPU; on one core the writer's thread takes the rest
+BUSY_WINDOW_S = 0.25
+_CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
+
+# What an entry's values can cause; everything else is taken for the database's trouble.
+_OWN_FAULTS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError, LookupError)
+_BAD_DATA = "22"
+_LOG = logging.getLogger("tollkeeper.ledger")
+
+
+class Owner(Protocol):
+    """Whose entries these are."""
+
+    def deliver(self, entry: Entry, outcome: Outcome) -> None:
+        """Take the answer to an entry that is committed."""
+
+    def lose(self, entry: Open | Extend) -> None:
+        """Learn that an entry was refused, though it may have been committed."""
+
+    def lease_lost(self) -> None:
+        """Learn that another process took this one for dead."""
+
+
+class Load:
+    """How busy this thread is, by a clock and by the CPU time that it has used."""
+
+    def __init__(
+        self,
+        clock_s: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._clock_s, self._cpu_s = clock_s, cpu_s
+        self._since_s, self._used_s = clock_s(), cpu_s()
+        self._high = False
+
+    def is_high(self) -> bool:
+        """Whether it ran for most of the last window of time."""
+        now_s = self._clock_s()
+        passed_s = now_s - self._since_s
+        if passed_s >= BUSY_WINDOW_S:
+            used_s = self._cpu_s()
+            self._high = used_s - self._used_s >= BUSY_SHARE * passed_s
+            self._since_s, self._used_s = now_s, used_s
+        return self._high
+
+
+class BatchWriter:
+    """Takes entries at any time, answers each once it is committed."""
+
+    def __init__(self, database: Database, books: Books, owner: Owner) -> None:
+        self._database = database
+        self._books = books
+        self._owner = owner
+        self._queue: deque[Entry] = deque()
+        self._batch: Sequence[Entry] = ()
+        self._stopped = False
+        self._load = Load()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.broken = False
+
+    def submit(self, entry: Entry) -> None:
+        """Enter it with the next transaction; while the database is broken nothing is opened.
+
+        A writer that was stopped answers at once and writes nothing: nobody may wait for ever.
+        """
+        if self._stopped or (self.broken and isinstance(entry, Open)):
+            self._refuse(entry)
+            return
+        self._queue.append(entry)
+        self._wake.set()
+        self._idle.clear()
+
+    async def run(self) -> None:
+        """Write until cancelled; whatever is not written by then is left to its row."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    if self._load.is_high():
+                        await self._gather()
+                    self._batch = self._take()
+                    await self._write(self._batch)
+                self._idle.set()
+        finally:
+            self._stopped = True
+            for entry in (*self._batch, *self._queue):
+                self._refuse(entry)
+            self._queue.clear()
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Return once everything submitted so far is committed."""
+        await self._idle.wait()
+
+    async def _gather(self) -> None:
+        """Let what is ready run first, so that one commit serves all who get this far.
+
+        A commit costs CPU time of its own. Where there is time left, waiting would only bring
+        callers in step, who then all wait for each other.
+        """
+        before = 0
+        for _ in range(PASSES):
+            if len(self._queue) == before:
+                return
+            before = len(self._queue)
+            await asyncio.sleep(0)
+
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        while self._queue and len(batch) < MOST_ENTRIES:
+            entry = self._queue.popleft()
+            if not (isinstance(entry, Open) and entry.future.cancelled()):
+                batch.append(entry)
+        return batch
+
+    async def _write(self, batch: Sequence[Entry]) -> None:
+        if not batch:
+            return
+        error = await self._commit(batch)
+        if error is None:
+            return
+        if not _is_its_own(error):
+            await self._suspend(batch, error)
+        elif len(batch) > 1:
+            for entry in batch:
+                await self._write([entry])
+        else:
+            _LOG.error("an entry of the ledger could not be written", exc_info=error)
+            self._refuse(batch[0])
+
+    async def _commit(self, batch: Sequence[Entry]) -> BaseException | None:
+        """One transaction, again if it lost against another; the error if it failed."""
+        error: BaseException | None = None
+        for _ in range(RETRIES):
+            posted, error = await self._database.outcome(partial(self._post, batch))
+            if posted is not None and posted.missing:
+                counted, error = await self._database.outcome(partial(self._make, posted))
+                if error is None:
+                    self._books.counted = counted or self._books.counted
+                    continue
+            if error is None and posted is not None:
+                self._answer(batch, posted)
+                return None
+            if isinstance(error, RowsChanged):
+                self._owner.lease_lost()
+                batch = self._doubt(batch)
+            elif error is None or not _is_conflict(error):
+                break
+        return error or OSError("window rows vanish while they are made")
+
+    def _doubt(self, batch: Sequence[Entry]) -> list[Entry]:
+        """What remains of a batch once its rows can't be trusted: lost calls are not retried."""
+        for entry in batch:
+            if isinstance(entry, Close):
+                entry.verify = True
+            elif isinstance(entry, Extend):
+                self._refuse(entry)
+        return [entry for entry in batch if not isinstance(entry, Extend)]
+
+    def _post(self, batch: Sequence[Entry], connection: Connection) -> Posted:
+        return post(connection, self._books, batch)
+
+    def _make(self, posted: Posted, connection: Connection) -> str | None:
+        return make_windows(connection, self._books.statements, posted.missing)
+
+    def _answer(self, batch: Sequence[Entry], posted: Posted) -> None:
+        self.broken = False
+        for entry, outcome in zip(batch, posted.outcomes, strict=True):
+            self._owner.deliver(entry, outcome)
+
+    async def _suspend(self, batch: Sequence[Entry], error: BaseException) -> None:
+        """Refuse whoever waits, keep what must not be lost, and try again a little later."""
+        if not self.broken:
+            _LOG.error("the ledger can't be written: %s", error)
+        self.broken = True
+        waiting = [*batch, *self._queue]
+        self._queue.clear()
+        for entry in waiting:
+            self._refuse(entry)
+        for entry in waiting:
+            if isinstance(entry, Close):
+                entry.verify = True
+                self._queue.append(entry)
+        for entry in batch:
+            if not isinstance(entry, Close):
+                self._owner.lose(entry)
+        await asyncio.sleep(PAUSE_S)
+
+    def _refuse(self, entry: Entry) -> None:
+        if isinstance(entry, Close):
+            entry.answer(None)
+        elif entry.future.done():
+            return
+        elif isinstance(entry, Open):
+            entry.future.set_result(_unavailable())
+        else:
+            entry.future.set_result(False)
+
+
+def _unavailable() -> LedgerUnavailable:
+    return LedgerUnavailable("the ledger can't be written, so nothing is sent")
+
+
+def _is_conflict(error: BaseException) -> bool:
+    # An IntegrityError: another process entered the same idempotency key.
+    return isinstance(error, IntegrityError) or _sqlstate(error) in _CONFLICTS
+
+
+def _is_its_own(error: BaseException) -> bool:
+    """Whether an entry's values caused it; the driver for PostgreSQL has one class for most."""
+    if isinstance(error, _OWN_FAULTS) or _sqlstate(error).startswith(_BAD_DATA):
+        return True
+    orig = getattr(error, "orig", None)
+    return isinstance(getattr(orig, "__cause__", None), ValueError)
+
+
+def _sqlstate(error: BaseException) -> str:
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    return str(getattr(orig, "sqlstate", None) or "")

@@ -1,0 +1,173 @@
+"""What one ledger transaction writes: on PostgreSQL one statement, on SQLite one per table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Connection, Table, Text, bindparam, insert, text, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+
+from app.store.database.prepared import Prepared, Values
+from app.store.database.tables import COST_COLUMNS, SUM_COLUMNS, requests, rollups, windows
+
+HELD_COLUMNS = (
+    *("id", "key_id", "team_id", "process_id", "state", "created_us", "dialect"),
+    *("requested_model", "model", "route_reason", "routing", "cache_plan", "upstream", "stream"),
+    *("end_user", "tags", "idempotency_key", "key_period", "key_model_period", "team_period"),
+    *("global_period", "reserved_nano_usd"),
+)
+CLOSED_COLUMNS = (
+    *("state", "upstream", "upstream_request_id", "upstream_message_id", "attempts"),
+    *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
+    *("other_nano_usd", *SUM_COLUMNS, *COST_COLUMNS),
+)
+CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was")
+MOVED_ROW = ("spent", "held", "id")
+EXTENDED_ROW = ("more", "id")
+ROLLUP_KEY = ("day", "key_id", "team_id", "model")
+ROLLUP_SUMS = ("requests", *SUM_COLUMNS)
+ROLLUP_COLUMNS = (*ROLLUP_KEY, *ROLLUP_SUMS)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows of values.
+
+    `moved` windows as MOVED_ROW, with what to add to each sum; `held` requests as HELD_COLUMNS,
+    `extended` ones as EXTENDED_ROW, `closed` ones as CLOSED_ROW, with the state that each was in;
+    `rolled_up` as ROLLUP_COLUMNS.
+    """
+
+    moved: Sequence[Values] = ()
+    held: Sequence[Values] = ()
+    extended: Sequence[Values] = ()
+    closed: Sequence[Values] = ()
+    rolled_up: Sequence[Values] = ()
+
+
+class SqliteWrites:
+    """Each kind of change in one executemany."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        row = sqlite.insert(rollups)
+        rolled_up = row.on_conflict_do_update(
+            index_elements=list(ROLLUP_KEY),
+            set_={name: rollups.c[name] + row.excluded[name] for name in ROLLUP_SUMS},
+        )
+        self._moved = Prepared(_moved(), dialect, given=MOVED_ROW)
+        self._held = Prepared(insert(requests), dialect, HELD_COLUMNS)
+        self._extended = Prepared(_extended(), dialect, given=EXTENDED_ROW)
+        self._closed = Prepared(_closed(), dialect, given=CLOSED_ROW)
+        self._rolled_up = Prepared(rolled_up, dialect, ROLLUP_COLUMNS)
+
+    def write(self, connection: Connection, changes: Changes) -> int:
+        """How many requests were extended and closed.
+
+        Fewer than asked when one was not reserved any more, or not in the state it `was` in.
+        """
+        self._moved.many(connection, changes.moved)
+        self._held.many(connection, changes.held)
+        extended = self._extended.many(connection, changes.extended)
+        closed = self._closed.many(connection, changes.closed)
+        self._rolled_up.many(connection, changes.rolled_up)
+        return extended + closed
+
+
+class PostgresWrites:
+    """Everything in one statement and one round trip, the rows as JSON."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        held, rolled_up = ", ".join(HELD_COLUMNS), ", ".join(ROLLUP_COLUMNS)
+        # The column names are this module's own.
+        self._text = f"""
+WITH moved AS (
+  UPDATE windows SET spent_nano_usd = spent_nano_usd + m.spent,
+                     held_nano_usd = held_nano_usd + m.held
+    FROM json_to_recordset($1) AS m(id text, spent bigint, held bigint)
+   WHERE windows.id = m.id
+), held AS (
+  INSERT INTO requests ({held})
+  SELECT {held} FROM json_to_recordset($2) AS m({_typed(requests, HELD_COLUMNS, dialect)})
+), extended AS (
+  UPDATE requests SET reserved_nano_usd = reserved_nano_usd + m.more
+    FROM json_to_recordset($3) AS m(id text, more bigint)
+   WHERE requests.id = m.id AND requests.state = 'reserved'
+  RETURNING 1
+), closed AS (
+  UPDATE requests SET {", ".join(f"{name} = m.{name}" for name in CLOSED_COLUMNS)}
+    FROM json_to_recordset($4)
+      AS m(id text, was text, {_typed(requests, CLOSED_COLUMNS, dialect)})
+   WHERE requests.id = m.id AND requests.state = m.was
+  RETURNING 1
+), rolled_up AS (
+  INSERT INTO rollups ({rolled_up})
+  SELECT {rolled_up} FROM json_to_recordset($5) AS m({_typed(rollups, ROLLUP_COLUMNS, dialect)})
+  ON CONFLICT ({", ".join(ROLLUP_KEY)}) DO UPDATE
+     SET {", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in ROLLUP_SUMS)}
+)
+SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM closed)
+"""  # noqa: S608
+
+    def write(self, connection: Connection, changes: Changes) -> int:
+        """See `SqliteWrites.write`."""
+        kinds = (
+            _objects(MOVED_ROW, changes.moved),
+            _objects(HELD_COLUMNS, changes.held),
+            _objects(EXTENDED_ROW, changes.extended),
+            _objects(CLOSED_ROW, changes.closed),
+            _objects(ROLLUP_COLUMNS, changes.rolled_up),
+        )
+        if not any(kinds):
+            return 0
+        as_json = tuple(orjson.dumps(rows).decode() for rows in kinds)
+        return int(connection.exec_driver_sql(self._text, as_json).scalar_one())
+
+
+def writes_for(dialect: Dialect) -> SqliteWrites | PostgresWrites:
+    return SqliteWrites(dialect) if dialect.name == "sqlite" else PostgresWrites(dialect)
+
+
+def _objects(names: tuple[str, ...], rows: Sequence[Values]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _typed(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
+    return ", ".join(f"{name} {table.c[name].type.compile(dialect)}" for name in names)
+
+
+def _added(name: str) -> Any:  # noqa: ANN401  # each statement has its own long type
+    return bindparam(name, type_=BigInteger)
+
+
+def _moved() -> Any:  # noqa: ANN401
+    return (
+        update(windows)
+        .where(windows.c.id == bindparam("new_id", type_=Text))
+        .values(
+            spent_nano_usd=windows.c.spent_nano_usd + _added("spent"),
+            held_nano_usd=windows.c.held_nano_usd + _added("held"),
+        )
+    )
+
+
+def _extended() -> Any:  # noqa: ANN401
+    by_id = requests.c.id == bindparam("new_id", type_=Text)
+    more = requests.c.reserved_nano_usd + _added("more")
+    is_open = requests.c.state == text("'reserved'")
+    return update(requests).where(by_id, is_open).values(reserved_nano_usd=more)
+
+
+def _closed() -> Any:  # noqa: ANN401
+    columns = [requests.c[name] for name in CLOSED_COLUMNS]
+    return (
+        update(requests)
+        .where(
+            requests.c.id == bindparam("new_id", type_=Text),
+            requests.c.state == bindparam("was", type_=Text),
+        )
+        .ordered_values(*((c, bindparam(f"new_{c.name}", type_=c.type)) for c in columns))
+    )

@@ -1,0 +1,1 @@
+"""What people read and change: keys, teams, requests, spend, audit."""

@@ -1,0 +1,124 @@
+"""Teams: a budget over several keys."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from app.core.errors import BadRequest, NotFound
+from app.store.database.engine import Database, FailClosed, clock_us
+from app.store.database.moments import iso
+from app.store.database.tables import teams
+from app.store.ledger.windows import Sums, budget_fields, current_periods, read_sums
+from app.store.records import audit
+from app.store.records.fields import Fields, team_columns
+from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
+
+
+class Teams:
+    """The admin API's teams, as its JSON objects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = FailClosed(database)
+
+    async def create(self, fields: Fields, *, actor: str = audit.ADMIN) -> dict[str, Any]:
+        """Raises BadRequest with `param`; a name is given once."""
+        columns = {"budget_window": "none", **team_columns(fields)}
+        if "name" not in columns:
+            raise BadRequest("a team needs a name", param="name")
+
+        def create(connection: Connection) -> dict[str, Any]:
+            _refuse_taken_name(connection, columns["name"], None)
+            team_id = f"team_{secrets.token_hex(8)}"
+            connection.execute(
+                insert(teams).values(id=team_id, created_us=clock_us(connection), **columns)
+            )
+            audit.note(
+                connection, actor=actor, action="team.create", target=team_id, details=fields
+            )
+            return _read(connection, team_id)
+
+        return await self._database.write(create)
+
+    async def list(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
+        """Newest first.  Raises BadRequest."""
+        limit = checked_limit(limit)
+        statement = (
+            select(teams)
+            .where(*before(cursor, teams.c.created_us, teams.c.id))
+            .order_by(teams.c.created_us.desc(), teams.c.id.desc())
+            .limit(limit + 1)
+        )
+
+        def read(connection: Connection) -> Page:
+            rows = connection.execute(statement).all()
+            objects = _objects(connection, rows)
+            return page(rows, limit, lambda row: objects[row.id])
+
+        return await self._database.run(read)
+
+    async def get(self, team_id: str) -> dict[str, Any]:
+        """Raises NotFound."""
+        return await self._database.run(lambda connection: _read(connection, team_id))
+
+    async def update(
+        self, team_id: str, fields: Fields, *, actor: str = audit.ADMIN
+    ) -> dict[str, Any]:
+        """Change what `fields` names; None removes the limit.  Raises BadRequest, NotFound."""
+        columns = team_columns(fields)
+
+        def change(connection: Connection) -> dict[str, Any]:
+            _read(connection, team_id)
+            if "name" in columns:
+                _refuse_taken_name(connection, columns["name"], team_id)
+            if columns:
+                connection.execute(update(teams).where(teams.c.id == team_id).values(**columns))
+                audit.note(
+                    connection, actor=actor, action="team.update", target=team_id, details=fields
+                )
+            return _read(connection, team_id)
+
+        return await self._database.write(change)
+
+
+def team_named(connection: Connection, name_or_id: str) -> str:
+    """The team's id.  Raises BadRequest when there is none."""
+    found = connection.execute(
+        select(teams.c.id).where(or_(teams.c.id == name_or_id, teams.c.name == name_or_id))
+    ).scalar()
+    if found is None:
+        raise BadRequest(f"there is no team {name_or_id!r}", param="team")
+    return str(found)
+
+
+def _refuse_taken_name(connection: Connection, name: str, own_id: str | None) -> None:
+    found = connection.execute(select(teams.c.id).where(teams.c.name == name)).scalar()
+    if found is not None and found != own_id:
+        raise BadRequest(f"there is a team {name!r} already", param="name")
+
+
+def _read(connection: Connection, team_id: str) -> dict[str, Any]:
+    rows = connection.execute(select(teams).where(teams.c.id == team_id)).all()
+    if not rows:
+        raise NotFound(f"there is no team {team_id!r}")
+    return _objects(connection, rows)[team_id]
+
+
+def _objects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, dict[str, Any]]:
+    now_us = clock_us(connection)
+    periods = current_periods([(row.id, row.budget_window) for row in rows], now_us)
+    sums = read_sums(connection, "team", periods)
+    return {
+        row.id: {
+            "id": row.id,
+            "name": row.name,
+            "created_at": iso(row.created_us),
+            **budget_fields(
+                row.max_budget_nano_usd, row.budget_window, sums.get(row.id, Sums()), now_us
+            ),
+        }
+        for row in rows
+    }

@@ -1,0 +1,1 @@
+"""Anthropic as an upstream: one attempt, over either of two transports."""

@@ -1,0 +1,1 @@
+"""What every HTTP face shares: server protocol, exchange, auth, headers, error envelopes."""

@@ -1,0 +1,205 @@
+"""The one place where an exception becomes an HTTP answer, in the dialect of the route it hit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeGuard
+
+import orjson
+
+from app.core import errors
+from app.core.budgets import Shortfall
+from app.core.money import usd_text
+from app.web.exchange import Dialect, Exchange
+from app.web.running import Header
+
+Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
+
+_log = logging.getLogger("tollkeeper.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Status, OpenAI's type, our code, and Anthropic's type of one error."""
+
+    status: int
+    kind: str
+    code: str
+    anthropic: str
+
+
+INVALID = "invalid_request_error"
+REFUSED_CREDENTIALS = Row(502, "api_error", "upstream_auth_error", "api_error")
+ROWS: dict[type[BaseException], Row] = {
+    errors.BadRequest: Row(400, INVALID, "invalid_request", INVALID),
+    errors.UnsupportedParameter: Row(400, INVALID, "unsupported_parameter", INVALID),
+    errors.UnboundedCost: Row(400, INVALID, "unbounded_cost", INVALID),
+    errors.InvalidApiKey: Row(401, INVALID, "invalid_api_key", "authentication_error"),
+    errors.BudgetExceeded: Row(402, "insufficient_quota", "budget_exceeded", "billing_error"),
+    errors.ModelNotAllowed: Row(403, INVALID, "model_not_allowed", "permission_error"),
+    errors.ModelNotFound: Row(404, INVALID, "model_not_found", "not_found_error"),
+    errors.NotFound: Row(404, INVALID, "not_found", "not_found_error"),
+    errors.NotSupported: Row(404, INVALID, "not_supported", "not_found_error"),
+    errors.DuplicateRequest: Row(409, INVALID, "duplicate_request", "conflict_error"),
+    errors.RequestTooLarge: Row(413, INVALID, "request_too_large", "request_too_large"),
+    errors.RateLimitExceeded: Row(
+        429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"
+    ),
+    errors.LedgerUnavailable: Row(503, "api_error", "ledger_unavailable", "api_error"),
+    errors.AuthenticationError: REFUSED_CREDENTIALS,
+    errors.PermissionDeniedError: REFUSED_CREDENTIALS,
+    errors.RateLimitError: Row(
+        429, "rate_limit_error", "upstream_rate_limited", "rate_limit_error"
+    ),
+    errors.OverloadedError: Row(503, "api_error", "upstream_overloaded", "overloaded_error"),
+    errors.InternalServerError: Row(502, "api_error", "upstream_error", "api_error"),
+    errors.APIConnectionError: Row(502, "api_error", "upstream_error", "api_error"),
+    errors.APITimeoutError: Row(504, "api_error", "upstream_timeout", "timeout_error"),
+    errors.DeadlineExceededError: Row(504, "api_error", "upstream_timeout", "timeout_error"),
+    errors.APIResponseValidationError: Row(502, "api_error", "upstream_error", "api_error"),
+    errors.UpstreamError: Row(502, "api_error", "upstream_error", "api_error"),
+}
+BUG = Row(500, "api_error", "internal_error", "api_error")
+CLIENT_LEFT = Row(499, "api_error", "client_disconnected", "api_error")
+SECRETIVE = (errors.AuthenticationError, errors.PermissionDeniedError)
+KEPT_CODES = {400: "invalid_request", 404: "model_not_found", 413: "request_too_large"}
+FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
+# What makes the vendor's SDKs go on without a thread, sending the whole history again.
+THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+NATIVE = "anthropic_messages"
+RETRY_AFTER = "retry-after"
+RETRY_AFTER_MS = "retry-after-ms"
+PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
+
+
+def row_of(error: BaseException) -> Row:
+    """The nearest class of the tree decides; another 4xx of the upstream keeps its status."""
+    for cls in type(error).__mro__:
+        if cls in ROWS:
+            return _kept_status(error, ROWS[cls]) if cls is errors.UpstreamError else ROWS[cls]
+    return BUG
+
+
+def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
+    """What the ledger's row says of a call that ended with `error`: what its caller was told."""
+    if not isinstance(error, Exception) or isinstance(error, GeneratorExit):
+        return CLIENT_LEFT.status, CLIENT_LEFT.code
+    row = row_of(error)
+    if dialect == NATIVE and _is_upstreams_own(error):
+        return error.status, row.code
+    return row.status, row.code
+
+
+def envelope(error: BaseException, dialect: Dialect, request_id: str) -> tuple[int, bytes]:
+    """Status and body for `error`."""
+    row = row_of(error)
+    message = _message(error)
+    if dialect == "anthropic":
+        shaped: dict[str, Any] = {
+            "type": "error",
+            "error": {"type": row.anthropic, "message": message},
+            "request_id": request_id,
+        }
+        if isinstance(error, errors.UnboundedCost) and error.param == "thread":
+            shaped["error"]["details"] = THREADS_REFUSED
+    else:
+        param = getattr(error, "param", None)
+        shaped = {"error": {"message": message, "type": row.kind, "param": param, "code": row.code}}
+    if isinstance(error, errors.BudgetExceeded):
+        shaped["error"]["budget"] = _budget(error.shortfall)
+    return row.status, orjson.dumps(shaped)
+
+
+def error_headers(error: BaseException) -> list[Header]:
+    """`retry-after` where waiting helps, `x-should-retry: false` where asking again can't."""
+    headers: list[Header] = []
+    if isinstance(error, FINAL):
+        headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, errors.RateLimitExceeded):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    if isinstance(error, errors.APIStatusError):
+        wait = error.headers.get(RETRY_AFTER) or _whole_seconds(error.headers.get(RETRY_AFTER_MS))
+        if wait is None and isinstance(error, errors.RateLimitError):
+            wait = "1"
+        if wait is not None:
+            headers.append((b"retry-after", wait.encode("latin-1", "replace")))
+    return headers
+
+
+def _whole_seconds(milliseconds: str | None) -> str | None:
+    if milliseconds is None or not milliseconds.isdecimal():
+        return None
+    return str(-(-int(milliseconds) // 1000))
+
+
+def _kept_status(error: BaseException, row: Row) -> Row:
+    if isinstance(error, errors.APIStatusError) and 400 <= error.status < 500:
+        return Row(error.status, INVALID, KEPT_CODES.get(error.status, "upstream_refused"), INVALID)
+    return row
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SECRETIVE):
+        return "the upstream refused the gateway's credentials"
+    if isinstance(error, errors.GatewayError):
+        return error.message
+    return "an error in the gateway; it was logged under this request's id"
+
+
+def _budget(shortfall: Shortfall) -> dict[str, Any]:
+    resets_at = shortfall.resets_at
+    return {
+        "scope": shortfall.scope,
+        "limit_usd": usd_text(shortfall.limit_nano_usd),
+        "remaining_usd": usd_text(shortfall.remaining_nano_usd),
+        "needed_usd": usd_text(shortfall.needed_nano_usd),
+        "resets_at": resets_at and resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "max_tokens_that_fit": shortfall.max_tokens_that_fit,
+    }
+
+
+async def guarded(endpoint: Endpoint, exchange: Exchange) -> None:
+    """Run a route; whatever it raises becomes an answer, or the last event of its stream."""
+    try:
+        await endpoint(exchange)
+    except asyncio.CancelledError:
+        await _answer(errors.LedgerUnavailable("the gateway shut down before the end"), exchange)
+        raise
+    except errors.GatewayError as error:
+        if isinstance(error, errors.Refusal):
+            exchange.running.recorder.refused(row_of(error).code, exchange.key_id)
+        await _answer(error, exchange)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug still answers
+        _log.exception("unforeseen error", extra={"request_id": exchange.request_id})
+        await _answer(error, exchange)
+
+
+async def _answer(error: Exception, exchange: Exchange) -> None:
+    if exchange.fail is not None:
+        await exchange.last(exchange.fail(error))
+        return
+    headers = [(b"x-request-id", exchange.request_id.encode()), *error_headers(error)]
+    if exchange.dialect == "anthropic" and _is_upstreams_own(error):
+        status = error.status if 400 <= error.status < 600 else row_of(error).status
+        await exchange.answer(status, [*headers, *_upstream_headers(error)], error.body)
+        return
+    if exchange.dialect == "anthropic":
+        headers.append((b"request-id", exchange.request_id.encode()))
+    status, body = envelope(error, exchange.dialect, exchange.request_id)
+    await exchange.answer(status, headers, body)
+
+
+def _is_upstreams_own(error: Exception) -> TypeGuard[errors.APIStatusError]:
+    """An answer that an Anthropic client should see as it came; refused credentials are ours."""
+    return isinstance(error, errors.APIStatusError) and not isinstance(error, SECRETIVE)
+
+
+def _upstream_headers(error: errors.APIStatusError) -> list[Header]:
+    return [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in error.headers.items()
+        if name in PASSED_ON or name.startswith("anthropic-ratelimit-")
+    ]

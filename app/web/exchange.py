@@ -1,0 +1,107 @@
+"""One HTTP exchange on a hot route: plain ASGI with what the routes need to know about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app.core.errors import BadRequest, RequestTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from starlette.types import Receive, Scope, Send
+
+    from app.web.running import Header, RunningGateway
+
+WHOLE_ANSWER = "tollkeeper.whole_answer"
+"""Where the server's own way to write a whole answer stands in the scope, if it has one."""
+
+Dialect = Literal["openai", "anthropic"]
+
+JSON: Header = (b"content-type", b"application/json")
+SSE: Header = (b"content-type", b"text/event-stream; charset=utf-8")
+NO_STORE: Header = (b"cache-control", b"no-store")
+UNBUFFERED: Header = (b"x-accel-buffering", b"no")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and the way to answer it.
+
+    `key_id` is noted once it is known whose call it is; `fail` once a stream has begun: it
+    writes the error event that must end it.
+    """
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    running: RunningGateway
+    dialect: Dialect
+    request_id: str
+    key_id: str | None = None
+    fail: Callable[[Exception], bytes] | None = None
+    named: dict[bytes, bytes] | None = None
+
+    @property
+    def headers(self) -> Iterable[Header]:
+        """The request's headers as they came."""
+        headers: Iterable[Header] = self.scope["headers"]
+        return headers
+
+    def header(self, name: bytes) -> str | None:
+        """The last request header of that lower-case name, as text."""
+        if self.named is None:
+            self.named = dict(self.headers)
+        value = self.named.get(name)
+        return None if value is None else str(value, "latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body.  Raises RequestTooLarge as soon as it is known to be too large."""
+        most = self.running.settings.server.max_body_bytes
+        length = self.header(b"content-length")
+        if length is not None and length.isdecimal() and int(length) > most:
+            raise _too_large(most)
+        parts, size, more = [], 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("the client left before its request was whole")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise _too_large(most)
+            parts.append(part)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def begin(self, status: int, headers: Iterable[Header]) -> None:
+        """Send the answer's status and headers, with those that every answer carries."""
+        await self._start(status, [*headers, *self.running.every])
+
+    async def _start(self, status: int, own: list[Header]) -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": own})
+
+    async def part(self, body: bytes) -> None:
+        """Send some bytes of a streamed answer."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def last(self, body: bytes = b"") -> None:
+        """Send the last bytes of an answer."""
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """Send one whole JSON answer."""
+        own = [JSON, (b"content-length", b"%d" % len(body)), *headers, *self.running.every]
+        at_once = self.scope.get(WHOLE_ANSWER)
+        if at_once is None or not at_once(status, own, body):
+            await self._start(status, own)
+            await self.last(body)
+
+    async def answer_plainly(self, body: bytes) -> None:
+        """Send one whole JSON answer that was not priced."""
+        await self.answer(200, [(b"x-request-id", self.request_id.encode())], body)
+
+
+def _too_large(most_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(f"the body is larger than {most_bytes} bytes")

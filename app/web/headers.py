@@ -1,0 +1,68 @@
+"""What the answer's headers say about its call."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from app.core.money import usd_text
+
+if TYPE_CHECKING:
+    from app.core.receipt import Opening, Receipt
+    from app.web.running import Header
+
+REQUEST_ID = "tollkeeper.request_id"
+"""Where a request that FastAPI serves has its id, in the scope."""
+MOST_TAGS = 16
+MOST_TAG_CHARS = 128
+
+
+def new_request_id() -> str:
+    """`req_` + milliseconds + randomness: ids sort by time, so the ledger's index stays local."""
+    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
+
+
+def opening_headers(opening: Opening) -> list[Header]:
+    """Headers that stand before the answer's first byte."""
+    route = opening.route
+    headers: list[Header] = [
+        (b"x-request-id", opening.request_id.encode()),
+        (b"x-tollkeeper-model", opening.model.encode("latin-1", "replace")),
+        (b"x-tollkeeper-route", f"{route.tier}; reason={route.reason}".encode()),
+        (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
+    ]
+    for name, value in opening.native_headers.items():
+        if name == "request-id" or name.startswith("anthropic-"):
+            headers.append((name.encode("latin-1"), value.encode("latin-1", "replace")))
+    if opening.dropped:
+        names = ",".join(dict.fromkeys(opening.dropped))
+        headers.append((b"x-tollkeeper-dropped-params", _printable(names)))
+    if opening.max_tokens_set is not None:
+        headers.append((b"x-tollkeeper-max-tokens", b"%d" % opening.max_tokens_set))
+    return headers
+
+
+def receipt_headers(receipt: Receipt) -> list[Header]:
+    """Headers of a whole answer: those of its opening and what it cost."""
+    headers = opening_headers(receipt.opening)
+    headers.append((b"x-tollkeeper-cost-usd", usd_text(receipt.total_nano_usd).encode()))
+    savings = usd_text(receipt.cache_savings_nano_usd).encode()
+    headers.append((b"x-tollkeeper-cache-savings-usd", savings))
+    if receipt.remaining_nano_usd is not None:
+        remaining = usd_text(receipt.remaining_nano_usd).encode()
+        headers.append((b"x-tollkeeper-budget-remaining-usd", remaining))
+    return headers
+
+
+def tags(text: str | None) -> tuple[str, ...]:
+    """`a, b` -> ('a', 'b'): at most 16 of at most 128 characters each."""
+    if not text:
+        return ()
+    cleaned = (tag.strip()[:MOST_TAG_CHARS] for tag in text.split(","))
+    return tuple(dict.fromkeys(tag for tag in cleaned if tag))[:MOST_TAGS]
+
+
+def _printable(text: str) -> bytes:
+    """Header-safe: a caller's own parameter names end up here."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:1_000]).encode()

@@ -1,0 +1,50 @@
+"""What every route shares: one value on the app, whose `gateway` is replaced whole on a reload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from app.ports import Recorder as Told
+
+if TYPE_CHECKING:
+    from app.config.settings import Settings
+    from app.core.keys import Key
+    from app.pipeline import Gateway
+    from app.store.store import Store
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+
+class KeyFinder(Protocol):
+    """Finds a key by its secret; the cached look-up costs no await."""
+
+    def find_cached(self, secret: str) -> Key | None:
+        """The key, if it was looked up within the last second."""
+
+    async def find(self, secret: str) -> Key | None:
+        """The key, or None when there is none.  Raises LedgerUnavailable."""
+
+
+class Recorder(Told, Protocol):
+    """The recorder as the operations routes see it."""
+
+    def text(self) -> bytes:
+        """Everything counted so far, in Prometheus's text format."""
+
+    def config_refused(self, *, refused: bool) -> None:
+        """Note whether the config file as it stands was refused."""
+
+
+@dataclass(slots=True)
+class RunningGateway:
+    """The running gateway. `every` are headers for every answer (the simulated upstream's mark)."""
+
+    gateway: Gateway
+    settings: Settings
+    store: Store
+    recorder: Recorder
+    master_key: str
+    metrics_token: str | None = None
+    every: tuple[Header, ...] = ()
+    config_refusal: str | None = None

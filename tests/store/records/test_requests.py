@@ -1,0 +1,97 @@
+"""Rows as they are listed and corrected."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.errors import APITimeoutError, BadRequest, RateLimitError
+from tests.store.ledger.till import CENT, HAIKU, Till, reservation
+
+SONNET = "claude-sonnet-4-6"
+
+
+async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
+    ann, bob = await till.key(), await till.key()
+    asked = [
+        reservation(ann),
+        reservation(ann, model=SONNET),
+        reservation(bob),
+        reservation(bob),
+    ]
+    for each in asked[:3]:
+        await till.call(each, 1_000)
+    await till.fail(asked[3], RateLimitError("slow down", status=429))
+    ids = [each.request_id for each in asked]
+
+    async def listed(**filters: str) -> list[str]:
+        page = await till.requests.list({n.rstrip("_"): v for n, v in filters.items()})
+        return [row["id"] for row in page["data"]]
+
+    assert await listed() == ids[::-1]
+    assert await listed(key_id=ann.id) == [ids[1], ids[0]]
+    assert await listed(model=SONNET) == [ids[1]]
+    assert await listed(model=HAIKU, key_id=bob.id) == [ids[3], ids[2]]
+    assert await listed(status="429") == [ids[3]]
+    assert await listed(status="settled", key_id=bob.id) == [ids[2]]
+    second = (await till.row(asked[1]))["created_at"]
+    assert await listed(from_=second) == [ids[3], ids[2], ids[1]]
+    assert await listed(to=second) == [ids[0]]
+    assert await listed(from_="2030-01-01") == []
+    first = await till.requests.list(limit=3)
+    rest = await till.requests.list(cursor=first["next_cursor"], limit=3)
+    assert [row["id"] for row in first["data"] + rest["data"]] == ids[::-1]
+    assert rest["next_cursor"] is None
+    assert "rates" not in first["data"][0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "param"),
+    [
+        ({"status": "odd"}, "status"),
+        ({"status": "20"}, "status"),
+        ({"from": "yesterday"}, "from"),
+        ({"to": "2026-13-01"}, "to"),
+        ({"color": "red"}, "color"),
+    ],
+)
+async def test_a_bad_filter_is_named(till: Till, filters: dict[str, str], param: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        await till.requests.list(filters)
+    assert refused.value.param == param
+
+
+async def test_a_correction_moves_every_sum(till: Till) -> None:
+    await till.teams.create({"name": "ops", "max_budget_usd": "1.00"})
+    key = await till.key(max_budget_usd="0.05", team="ops", model_budgets={HAIKU: "0.04"})
+    asked = reservation(key, 3 * CENT)
+    await till.fail(asked, APITimeoutError("silence"))
+    assert await till.sums(key) == ("0.03", "0.00", "0.02")
+    row = await till.requests.correct(asked.request_id, 12_000_000, actor="ann")
+    assert (row["state"], row["cost_source"], row["cost_usd"]) == ("settled", "corrected", "0.012")
+    assert row["cost_details"]["other"] == "0.012"
+    assert await till.sums(key) == ("0.012", "0.00", "0.038")
+    shown = await till.keys.get(key.id)
+    assert shown["model_spend"][HAIKU]["remaining_usd"] == "0.028"
+    assert (await till.teams.get(shown["team"]))["remaining_usd"] == "0.988"
+    assert (await till.reports.spend())["total_cost_usd"] == "0.012"
+    entry = (await till.audit.list(limit=1))["data"][0]
+    assert (entry["actor"], entry["target"]) == ("ann", asked.request_id)
+    assert entry["details"] == {"cost_usd": "0.012", "before": "0.03"}
+
+
+async def test_only_a_guess_can_be_corrected(till: Till) -> None:
+    asked = reservation(await till.key())
+    async with till.ledger.hold(asked):
+        with pytest.raises(BadRequest):
+            await till.requests.correct(asked.request_id, 5)
+    await till.requests.correct(asked.request_id, 5)
+    with pytest.raises(BadRequest):
+        await till.requests.correct(asked.request_id, 6)
+    known = reservation(await till.key())
+    await till.call(known, 1_000)
+    with pytest.raises(BadRequest):
+        await till.requests.correct(known.request_id, 6)
+    with pytest.raises(BadRequest):
+        await till.requests.correct(known.request_id, -1)
+    assert (await till.row(asked))["cost_usd"] == "0.000000005"
+    assert (await till.row(known))["cost_usd"] == "0.000001"
