@@ -70,8 +70,8 @@ def _differences(
         return
     listed = theirs.get_prices(at)
     ours = {
-        (category, max(tier.above_prompt_tokens, 0)): getattr(tier.rates, category)
-        for tier in prices_on(model.schedule, day).tiers
+        (category, max(step.above_prompt_tokens, 0)): getattr(step.rates, category)
+        for step in prices_on(model.schedule, day).steps
         for category in CATEGORIES
     }
     other = {

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.config.fields import Positive, Section, Text
 from app.config.sections import Identifier, Identifiers
-from app.core.models import Thinking
+from app.core.models import EFFORTS, Effort, Thinking
 from app.core.pricing import CATEGORIES, ONE, Rates
 
 State = Literal["active", "deprecated", "retired"]
-Ability = Literal["sampling", "forced_tools", "late_system", "prefill", "effort", "us", "fast"]
+Ability = Literal["sampling", "forced_tools", "late_system", "prefill", "us", "fast"]
 
 MOST_USD_PER_MILLION = 10_000
 MOST_MULTIPLIER = 100
@@ -66,7 +66,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
-class TierRow(Section):
+class StepRow(Section):
     """Pico-USD per token of each category, for prompts of more than `above_prompt_tokens`."""
 
     above_prompt_tokens: Positive | None = None
@@ -100,19 +100,19 @@ class SourceOf(Section):
     cache_read: Names | None = None
 
 
-def _tiers_ascend(tiers: tuple[TierRow, ...]) -> tuple[TierRow, ...]:
-    first, *rest = [tier.above_prompt_tokens for tier in tiers]
+def _steps_ascend(steps: tuple[StepRow, ...]) -> tuple[StepRow, ...]:
+    first, *rest = [step.above_prompt_tokens for step in steps]
     thresholds = [0, *(above or 0 for above in rest)]
     if first is not None or sorted(set(thresholds)) != thresholds:
-        raise ValueError("a first tier without above_prompt_tokens, then ascending ones")
-    return tiers
+        raise ValueError("a first step without above_prompt_tokens, then ascending ones")
+    return steps
 
 
 class Period(Section):
     """The prices from a day on, until the next period begins."""
 
     since: Day = Field(alias="from")
-    tiers: Annotated[tuple[TierRow, ...], Field(min_length=1), AfterValidator(_tiers_ascend)]
+    steps: Annotated[tuple[StepRow, ...], Field(min_length=1), AfterValidator(_steps_ascend)]
     multipliers: Multipliers = Multipliers()
     web_search_nano_usd: Annotated[int, BeforeValidator(_nano_usd_per_search)] = Field(
         default=0, alias="web_search_usd_per_1000"
@@ -142,6 +142,12 @@ class LimitsRow(Section):
     image: Positive
 
 
+def _levels_ascend(levels: tuple[Effort, ...]) -> tuple[Effort, ...]:
+    if levels != tuple(level for level in EFFORTS if level in levels):
+        raise ValueError("each level once, weakest first")
+    return levels
+
+
 class Entry(Section):
     aliases: Identifiers = ()
     state: State
@@ -149,6 +155,7 @@ class Entry(Section):
     retires: Day | None = None
     limits: LimitsRow
     thinking: Thinking
+    efforts: Annotated[tuple[Effort, ...], AfterValidator(_levels_ascend)] = ()
     accepts: tuple[Ability, ...]
     prices: Annotated[tuple[Period, ...], Field(min_length=1), AfterValidator(_periods_ascend)]
 

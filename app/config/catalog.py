@@ -27,7 +27,7 @@ UNKNOWN_LIMITS = Limits(
 )
 UNKNOWN_PRICES = Prices(
     effective_from=date(1970, 1, 1),
-    tiers=(),
+    steps=(),
     sources={},
     origins={},
     fast=2_000,
@@ -96,20 +96,20 @@ def fallback_models(settings: Settings, catalog: Catalog) -> Mapping[str, tuple[
 
 
 def price_rows(catalog: Catalog, day: date) -> list[PriceRow]:
-    """Every figure in force on `day`: five categories for each model and tier."""
+    """Every figure in force on `day`: five categories for each model and step."""
     return [
         PriceRow(
             model=model.id,
             category=category,
-            tier=f">{tier.above_prompt_tokens}" if tier.above_prompt_tokens > 0 else "base",
-            usd_per_token=pico_text(getattr(tier.rates, category)),
+            tier=f">{step.above_prompt_tokens}" if step.above_prompt_tokens > 0 else "base",
+            usd_per_token=pico_text(getattr(step.rates, category)),
             source=prices.sources[category],
             effective_from=prices.effective_from.isoformat(),
             origin=prices.origins[category],
         )
         for model in catalog.models.values()
         for prices in in_force(model.schedule, day)
-        for tier in prices.tiers
+        for step in prices.steps
         for category in CATEGORIES
     ]
 

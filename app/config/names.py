@@ -103,7 +103,7 @@ def _not_ascending(settings: Settings, books: Mapping[str, Book], day: date) -> 
     for tier, name in settings.tiers.items():
         model = known(books, name)
         for prices in in_force(model.schedule, day) if model else ():
-            output = prices.tiers[0].rates.output
+            output = prices.steps[0].rates.output
             if output < dearest:
                 yield f"tiers.{tier}: cheaper than the one before; the last should be the strongest"
             dearest = max(dearest, output)

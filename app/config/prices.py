@@ -12,7 +12,7 @@ from app.config.fields import validated
 from app.config.problems import ConfigError, Problem, path_text
 from app.config.yaml_text import Document, read_yaml
 from app.core.models import Accepts, Limits
-from app.core.pricing import CATEGORIES, Prices, Rates, Tier, prices_on
+from app.core.pricing import CATEGORIES, Prices, PriceStep, Rates, prices_on
 
 BOOKS = Path(__file__).parent.parent / "prices"
 FROM_BOOK = "price_book"
@@ -65,7 +65,7 @@ def load_book(path: Path) -> Book:
     """The book in `path`, named after the file.
 
     Raises ConfigError with each problem: a figure or source that is missing, not exact or out
-    of range, tiers or days out of order, a name given twice.
+    of range, steps or days out of order, a name given twice.
     """
     document = read_yaml(path.read_text("utf-8"), path.name)
     written = validated(BookFile, document.tree, document)
@@ -105,7 +105,7 @@ def in_force(schedule: tuple[Prices, ...], day: date) -> tuple[Prices, ...]:
 def overridden(
     schedule: tuple[Prices, ...], overrides: Mapping[str, int], source: str
 ) -> tuple[Prices, ...]:
-    """The schedule with whole categories replaced in every tier of every period.
+    """The schedule with whole categories replaced in every step of every period.
 
     `overrides` maps a category to pico-USD per token; multipliers stay as they are.
     """
@@ -114,7 +114,7 @@ def overridden(
     return tuple(
         replace(
             prices,
-            tiers=tuple(replace(t, rates=replace(t.rates, **overrides)) for t in prices.tiers),
+            steps=tuple(replace(s, rates=replace(s.rates, **overrides)) for s in prices.steps),
             sources={**prices.sources, **dict.fromkeys(overrides, source)},
             origins={**prices.origins, **dict.fromkeys(overrides, FROM_CONFIG)},
         )
@@ -127,7 +127,7 @@ def configured(rates: Rates, source: str, like: Prices) -> tuple[Prices, ...]:
     flat = replace(
         like,
         effective_from=UNKNOWN_SINCE,
-        tiers=(Tier(EVERY_PROMPT, rates),),
+        steps=(PriceStep(EVERY_PROMPT, rates),),
         sources=dict.fromkeys(CATEGORIES, source),
         origins=dict.fromkeys(CATEGORIES, FROM_CONFIG),
     )
@@ -150,7 +150,7 @@ def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> Book
             max_image_tokens=limits.image,
         ),
         accepts=Accepts(
-            **{"forced_tools": False, "effort": False, **abilities}, thinking=entry.thinking
+            **{"forced_tools": False, **abilities}, efforts=entry.efforts, thinking=entry.thinking
         ),
         schedule=tuple(_prices(period, sources) for period in entry.prices),
     )
@@ -159,8 +159,8 @@ def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> Book
 def _prices(period: Period, sources: Mapping[str, str]) -> Prices:
     return Prices(
         effective_from=period.since,
-        tiers=tuple(
-            Tier(row.above_prompt_tokens or EVERY_PROMPT, row.rates) for row in period.tiers
+        steps=tuple(
+            PriceStep(row.above_prompt_tokens or EVERY_PROMPT, row.rates) for row in period.steps
         ),
         sources={
             category: "; ".join(sources[name] for name in period.names_of_sources(category))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app.core.measure import has_late_system
+from app.core.models import EFFORTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from app.core.request import Block, Message, Request
 
 SAMPLING = ("temperature", "top_p", "top_k")
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 def adapt(request: Request, model: Model) -> Request:
@@ -69,7 +69,7 @@ def _effort(request: Request, model: Model) -> Request:
     if effort == "none" and kind in ("adaptive", "between_tools"):
         options["thinking"] = {"type": "disabled" if kind == "adaptive" else "between_tools"}
         return replace(request, options=options)
-    if not model.accepts.effort:
+    if not model.accepts.efforts:
         dropped = () if effort == "none" else (request.effort_param,)
         return replace(request, dropped=request.dropped + dropped)
     level = effort if effort in EFFORTS else "low"

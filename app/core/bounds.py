@@ -95,12 +95,12 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         most_input = window * (1 + sum(_uses(tool) for tool in server_tools))
         searches = sum(_uses(t) for t in server_tools if str(t["type"]).startswith("web_search"))
     factor, divisor = _factor(request, prices)
-    first = prices.tiers[0].rates
+    first = prices.steps[0].rates
     dearest_input, dearest_output = _input_rate(first, ttl), first.output
-    for tier in prices.tiers[1:]:
-        if most_input > tier.above_prompt_tokens:
-            dearest_input = max(dearest_input, _input_rate(tier.rates, ttl))
-            dearest_output = max(dearest_output, tier.rates.output)
+    for step in prices.steps[1:]:
+        if most_input > step.above_prompt_tokens:
+            dearest_input = max(dearest_input, _input_rate(step.rates, ttl))
+            dearest_output = max(dearest_output, step.rates.output)
     per_nano = PICO_PER_NANO * divisor
     return Bound(
         input_tokens=most_input,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from app.core.pricing import Prices
 
 Thinking = Literal["budget", "adaptive", "between_tools", "always"]
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")  # weakest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,14 @@ class Accepts:
 
     `thinking`: `budget` = only with a token budget, off by default; `adaptive` = can be
     adaptive or off; `between_tools` = cannot be off, only reduced; `always` = always on.
+    `efforts`: the levels of reasoning effort it knows, weakest first; none: it has no such option.
     """
 
     sampling: bool = False
     forced_tools: bool = True
     late_system: bool = False
     prefill: bool = False
-    effort: bool = True
+    efforts: tuple[Effort, ...] = EFFORTS
     us: bool = False
     fast: bool = False
     thinking: Thinking = "adaptive"

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import NewType
 
 NanoUsd = NewType("NanoUsd", int)
-PicoUsd = NewType("PicoUsd", int)
 
 NANO_PER_USD = 1_000_000_000
 NANO_DIGITS = 9

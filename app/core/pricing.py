@@ -32,7 +32,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class PriceStep:
     """The rates of every request whose prompt has *more* than `above_prompt_tokens` tokens."""
 
     above_prompt_tokens: int
@@ -43,13 +43,13 @@ class Tier:
 class Prices:
     """One model's prices from a day on.
 
-    `tiers` ascend and the first stands above -1 tokens, so one always applies, to the
+    `steps` ascend and the first stands above -1 tokens, so one always applies, to the
     whole request. Multipliers are in thousandths. `origin` names, per category, where the
     figure came from: `price_book` or `config`; `sources` says who published it.
     """
 
     effective_from: date
-    tiers: tuple[Tier, ...]
+    steps: tuple[PriceStep, ...]
     sources: Mapping[str, str]
     origins: Mapping[str, str]
     fast: int = ONE
@@ -59,13 +59,13 @@ class Prices:
 
     def __hash__(self) -> int:
         """Of what tells most of them apart: the mappings have no hash."""
-        return hash((self.effective_from, self.tiers[0].rates.input))
+        return hash((self.effective_from, self.steps[0].rates.input))
 
-    def tier(self, prompt_tokens: int) -> Tier:
+    def step(self, prompt_tokens: int) -> PriceStep:
         """The dearest threshold that `prompt_tokens` is strictly above."""
-        if len(self.tiers) == 1:
-            return self.tiers[0]
-        return next(t for t in reversed(self.tiers) if prompt_tokens > t.above_prompt_tokens)
+        if len(self.steps) == 1:
+            return self.steps[0]
+        return next(s for s in reversed(self.steps) if prompt_tokens > s.above_prompt_tokens)
 
 
 @value
@@ -112,7 +112,7 @@ def multiplier(usage: Usage, prices: Prices) -> tuple[int, int]:
 
 def price(usage: Usage, prices: Prices) -> Cost:
     """The exact cost of `usage`."""
-    rates = prices.tier(usage.prompt_tokens).rates
+    rates = prices.step(usage.prompt_tokens).rates
     factor, divisor = multiplier(usage, prices)
     each = divisor * PICO_PER_NANO
     nano = round_half_even
@@ -141,20 +141,20 @@ def uncached(usage: Usage) -> Usage:
 
 def snapshot(model: str, usage: Usage, prices: Prices) -> str:
     """All it takes to recompute `price(usage, prices)` by hand, as JSON text."""
-    above = prices.tier(usage.prompt_tokens).above_prompt_tokens
+    above = prices.step(usage.prompt_tokens).above_prompt_tokens
     return _snapshot(model, prices, above, multiplier(usage, prices))
 
 
 @lru_cache(maxsize=1_024)
 def _snapshot(model: str, prices: Prices, above: int, factors: tuple[int, int]) -> str:
-    """The same for every call of a model in one tier, that above `above` tokens: written once."""
-    tier = prices.tier(above + 1)
+    """The same for every call of a model on one step, that above `above` tokens: written once."""
+    step = prices.step(above + 1)
     factor, divisor = factors
     shown = {
         "model": model,
         "effective_from": prices.effective_from.isoformat(),
-        "above_prompt_tokens": max(tier.above_prompt_tokens, 0),
-        "usd_per_token": {c: pico_text(getattr(tier.rates, c)) for c in CATEGORIES},
+        "above_prompt_tokens": max(step.above_prompt_tokens, 0),
+        "usd_per_token": {c: pico_text(getattr(step.rates, c)) for c in CATEGORIES},
         "multiplier": pico_text(factor * 1_000_000_000_000 // divisor),
         "usd_per_web_search": pico_text(prices.web_search_nano_usd * PICO_PER_NANO),
         "origins": dict(prices.origins),

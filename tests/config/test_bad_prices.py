@@ -199,4 +199,4 @@ def test_an_exact_price_is_read_from_its_text(
         f"{{input: {written}}}}}}}"
     )
     model = catalog_of(text, tmp_path, books).models["claude-sonnet-4-6"]
-    assert [prices.tiers[0].rates.input for prices in model.schedule] == [pico, pico]
+    assert [prices.steps[0].rates.input for prices in model.schedule] == [pico, pico]

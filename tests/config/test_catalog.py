@@ -82,7 +82,7 @@ def test_a_model_configured_under_an_alias_of_the_book_has_its_prices(
 ) -> None:
     catalog = catalog_of("models: {claude-haiku-4-5: {upstream: anthropic}}", tmp_path, books)
     model = catalog.models["claude-haiku-4-5"]
-    assert prices_on(model.schedule, TODAY).tiers[0].rates.input == 1_000_000
+    assert prices_on(model.schedule, TODAY).steps[0].rates.input == 1_000_000
     assert (model.limits.min_cacheable_tokens, model.accepts.thinking) == (4096, "budget")
     assert (model.created, model.retires_at) == (1_760_486_400, None)
 
@@ -106,7 +106,7 @@ def test_an_override_wins_over_the_book_and_the_rest_stays(
     )
     catalog = catalog_of(text, tmp_path, books)
     prices = prices_on(catalog.models["claude-sonnet-4-6"].schedule, TODAY)
-    assert prices.tiers[0].rates == Rates(2_700_000, 13_500_000, 3_750_000, 6_000_000, 300_000)
+    assert prices.steps[0].rates == Rates(2_700_000, 13_500_000, 3_750_000, 6_000_000, 300_000)
     usage = Usage(input_tokens=1_000, output_tokens=100, us=True)
     assert price(usage, prices).total == 4_455_000
     origins = {row.category: row.origin for row in price_rows(catalog, TODAY)}
@@ -123,8 +123,8 @@ def test_an_override_holds_in_every_tier(tmp_path: Path, books: Mapping[str, Boo
     text = "models: {claude-haiku-5-5: {upstream: anthropic, cost_per_token: {input: 1e-7}}}"
     catalog = catalog_of(text, tmp_path, books)
     prices = prices_on(catalog.models["claude-haiku-5-5"].schedule, TODAY)
-    assert [tier.rates.input for tier in prices.tiers] == [100_000, 100_000]
-    assert [tier.rates.output for tier in prices.tiers] == [500_000, 2_500_000]
+    assert [tier.rates.input for tier in prices.steps] == [100_000, 100_000]
+    assert [tier.rates.output for tier in prices.steps] == [500_000, 2_500_000]
 
 
 def test_a_model_in_no_book_has_its_own_prices_and_wide_limits(
@@ -133,7 +133,7 @@ def test_a_model_in_no_book_has_its_own_prices_and_wide_limits(
     catalog = catalog_of(f"models: {{mine: {{upstream: anthropic, {OWN}}}}}", tmp_path, books)
     model = catalog.models["mine"]
     prices = prices_on(model.schedule, TODAY)
-    assert prices.tiers[0].rates == Rates(1_000_000, 2_000_000, 3_000_000, 4_000_000, 500_000)
+    assert prices.steps[0].rates == Rates(1_000_000, 2_000_000, 3_000_000, 4_000_000, 500_000)
     assert price(Usage(input_tokens=1, us=True, fast=True), prices).total == 2_200
     assert price(Usage(web_search_requests=1), prices).total == 10_000_000
     assert (model.limits.context_window_tokens, model.limits.max_output_tokens) == (

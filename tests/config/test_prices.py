@@ -27,17 +27,18 @@ models:
     retires: 2026-12-31
     limits: {{context_window: 200000, max_output: 64000, min_cacheable: 4096, image: 1600}}
     thinking: budget
+    efforts: [low, high]
     accepts: [sampling, prefill, us]
     prices:
       - from: 2026-01-02
-        tiers:
+        steps:
           - {ROW}
         multipliers: {{batch: "0.5", us: "1.1", fast: "2"}}
         web_search_usd_per_1000: "10"
         sources: [page, list]
         source_of: {{cache_read: [list]}}
       - from: 2026-03-04
-        tiers:
+        steps:
           - {ROW}
           - {LONG}
         sources: [page]
@@ -62,14 +63,14 @@ def test_a_book_is_read_exactly(tmp_path: Path) -> None:
         sampling=True,
         forced_tools=False,
         prefill=True,
-        effort=False,
+        efforts=("low", "high"),
         us=True,
         thinking="budget",
     )
     first, second = model.schedule
     assert (first.effective_from, second.effective_from) == (date(2026, 1, 2), date(2026, 3, 4))
-    assert [(t.above_prompt_tokens, t.rates) for t in first.tiers] == [(-1, BASE)]
-    assert [(t.above_prompt_tokens, t.rates) for t in second.tiers] == [
+    assert [(t.above_prompt_tokens, t.rates) for t in first.steps] == [(-1, BASE)]
+    assert [(t.above_prompt_tokens, t.rates) for t in second.steps] == [
         (-1, BASE),
         (1000, Rates(4_000_000, 20_500_000, 5_000_000, 8_000_000, 1)),
     ]
@@ -96,48 +97,51 @@ M = "models.model-1-20260102"
 P = f"{M}.prices.0"
 BAD = [
     # in the book above                    instead of it                 key path
-    ('input: "2", ', "", f"{P}.tiers.0.input"),
-    ('output: "10", ', "", f"{P}.tiers.0.output"),
-    ('cache_write_5m: "2.5", ', "", f"{P}.tiers.0.cache_write_5m"),
-    ('cache_write_1h: "4", ', "", f"{P}.tiers.0.cache_write_1h"),
-    (', cache_read: "0.1"', "", f"{P}.tiers.0.cache_read"),
-    ('input: "2"', "input: 2", f"{P}.tiers.0.input"),
-    ('input: "2"', "input: 0.1", f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "-2"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "2e0"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: ""', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: " 2"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "02"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: ".5"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "nan"', f"{P}.tiers.0.input"),
-    ('input: "2"', "input: null", f"{P}.tiers.0.input"),
-    ('input: "2"', "input: true", f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "0.0000001"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "10000.000001"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'input: "99999"', f"{P}.tiers.0.input"),
-    ('input: "2"', 'inputs: "2"', f"{P}.tiers.0.input"),
-    (f"- {ROW}\n        mult", "[]\n        mult", f"{P}.tiers"),
-    (f"- {ROW}\n        mult", f"- {LONG}\n        mult", f"{P}.tiers"),
+    ('input: "2", ', "", f"{P}.steps.0.input"),
+    ('output: "10", ', "", f"{P}.steps.0.output"),
+    ('cache_write_5m: "2.5", ', "", f"{P}.steps.0.cache_write_5m"),
+    ('cache_write_1h: "4", ', "", f"{P}.steps.0.cache_write_1h"),
+    (', cache_read: "0.1"', "", f"{P}.steps.0.cache_read"),
+    ('input: "2"', "input: 2", f"{P}.steps.0.input"),
+    ('input: "2"', "input: 0.1", f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "-2"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "2e0"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: ""', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: " 2"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "02"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: ".5"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "nan"', f"{P}.steps.0.input"),
+    ('input: "2"', "input: null", f"{P}.steps.0.input"),
+    ('input: "2"', "input: true", f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "0.0000001"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "10000.000001"', f"{P}.steps.0.input"),
+    ('input: "2"', 'input: "99999"', f"{P}.steps.0.input"),
+    ('input: "2"', 'inputs: "2"', f"{P}.steps.0.input"),
+    (f"- {ROW}\n        mult", "[]\n        mult", f"{P}.steps"),
+    (f"- {ROW}\n        mult", f"- {LONG}\n        mult", f"{P}.steps"),
     (
         f"- {ROW}\n          - {LONG}",
         f"- {ROW}\n          - {ROW}",
-        f"{M}.prices.1.tiers",
+        f"{M}.prices.1.steps",
     ),
     (
         f"- {ROW}\n          - {LONG}",
         f"- {ROW}\n          - {LONG}\n          - {LONG}",
-        f"{M}.prices.1.tiers",
+        f"{M}.prices.1.steps",
     ),
     (
         "above_prompt_tokens: 1000",
         "above_prompt_tokens: 0",
-        f"{M}.prices.1.tiers.1.above_prompt_tokens",
+        f"{M}.prices.1.steps.1.above_prompt_tokens",
     ),
     (
         "above_prompt_tokens: 1000",
         'above_prompt_tokens: "9"',
-        f"{M}.prices.1.tiers.1.above_prompt_tokens",
+        f"{M}.prices.1.steps.1.above_prompt_tokens",
     ),
+    ("efforts: [low, high]", "efforts: [high, low]", f"{M}.efforts"),
+    ("efforts: [low, high]", "efforts: [low, low]", f"{M}.efforts"),
+    ("efforts: [low, high]", "efforts: [low, huge]", f"{M}.efforts.1"),
     ("from: 2026-03-04", "from: 2026-01-02", f"{M}.prices"),
     ("from: 2026-03-04", "from: 2025-12-31", f"{M}.prices"),
     ("from: 2026-03-04", "from: 2026-02-30", f"{M}.prices.1.from"),
@@ -220,7 +224,7 @@ def test_a_wrong_book_of_twins_is_refused(text: str, path: str, tmp_path: Path) 
 def test_an_override_replaces_its_category_in_every_tier_of_every_period(tmp_path: Path) -> None:
     schedule = book_of(BOOK, tmp_path).models["model-1-20260102"].schedule
     changed = overridden(schedule, {"input": 7, "cache_read": 0}, "models.m.cost_per_token")
-    rates = [tier.rates for prices in changed for tier in prices.tiers]
+    rates = [step.rates for prices in changed for step in prices.steps]
     assert rates == [
         Rates(7, 10_000_000, 2_500_000, 4_000_000, 0),
         Rates(7, 10_000_000, 2_500_000, 4_000_000, 0),

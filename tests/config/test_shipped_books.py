@@ -50,8 +50,8 @@ def test_a_model_has_its_list_price_and_limits(
     name: str, cents: tuple[int, ...], limits: tuple[int, ...], books: Mapping[str, Book]
 ) -> None:
     model = anthropic(name, books)
-    (tier,) = prices_on(model.schedule, TODAY).tiers
-    assert tier.rates == Rates(*(n * USD // 100 for n in cents))
+    (step,) = prices_on(model.schedule, TODAY).steps
+    assert step.rates == Rates(*(n * USD // 100 for n in cents))
     known = model.limits
     assert limits == (
         known.context_window_tokens,
@@ -60,7 +60,7 @@ def test_a_model_has_its_list_price_and_limits(
     )
 
 
-def test_nothing_else_is_listed_but_the_tiered_model(books: Mapping[str, Book]) -> None:
+def test_nothing_else_is_listed_but_the_stepped_model(books: Mapping[str, Book]) -> None:
     listed = {anthropic(name, books).id for name, _, _ in LISTED}
     assert set(books["anthropic"].models) == {*listed, "claude-haiku-5-5"}
 
@@ -83,8 +83,8 @@ def test_haiku_5_5_costs_five_times_as_much_above_100_000_prompt_tokens(
 def test_reads_of_sonnet_5_5_became_cheaper_on_7_october_2026(books: Mapping[str, Book]) -> None:
     model = anthropic("claude-sonnet-5-5", books)
     before, after = (prices_on(model.schedule, date(2026, 10, day)) for day in (6, 7))
-    assert before.tiers[0].rates.cache_read == 200_000
-    assert after.tiers[0].rates.cache_read == 100_000
+    assert before.steps[0].rates.cache_read == 200_000
+    assert after.steps[0].rates.cache_read == 100_000
     assert before.sources["cache_read"] != before.sources["input"]
 
 
@@ -102,7 +102,7 @@ LONG_PROMPTS = [
 
 
 @pytest.mark.parametrize(("name", "last", "first", "dear"), LONG_PROMPTS)
-def test_the_old_tier_for_long_prompts_has_ended(
+def test_the_old_step_for_long_prompts_has_ended(
     name: str,
     last: date,
     first: date,
@@ -110,10 +110,10 @@ def test_the_old_tier_for_long_prompts_has_ended(
     books: Mapping[str, Book],
 ) -> None:
     schedule = anthropic(name, books).schedule
-    tier = prices_on(schedule, last).tier(200_001)
-    assert (tier.rates.input, tier.rates.output) == dear
-    assert prices_on(schedule, last).tier(200_000).above_prompt_tokens == -1
-    assert len(prices_on(schedule, first).tiers) == 1
+    step = prices_on(schedule, last).step(200_001)
+    assert (step.rates.input, step.rates.output) == dear
+    assert prices_on(schedule, last).step(200_000).above_prompt_tokens == -1
+    assert len(prices_on(schedule, first).steps) == 1
 
 
 def test_every_model_has_the_batch_price_and_web_searches(books: Mapping[str, Book]) -> None:
@@ -142,7 +142,6 @@ ABILITIES = [
     ("prefill", FOUR_FIVE),
     ("forced_tools", CURRENT - FABLES - {"claude-sonnet-5-5", "claude-opus-5-5"}),
     ("late_system", (FIVE | FIVE_FIVE | FABLES | {"claude-opus-4-8"}) - {"claude-sonnet-5"}),
-    ("effort", CURRENT - {"claude-haiku-4-5-20251001", "claude-sonnet-4-5-20250929"}),
     ("us", CURRENT - FOUR_FIVE),
     (
         "fast",
@@ -162,6 +161,24 @@ def test_the_current_models_take_what_their_vendor_says(
     ability: str, models: set[str], books: Mapping[str, Book]
 ) -> None:
     assert having(ability, books) == models
+
+
+FEW_EFFORTS = {
+    "claude-haiku-4-5-20251001": (),
+    "claude-sonnet-4-5-20250929": (),
+    "claude-opus-4-5-20251101": ("low", "medium", "high"),
+    "claude-opus-4-6": ("low", "medium", "high", "max"),
+    "claude-sonnet-4-6": ("low", "medium", "high", "max"),
+    "claude-mythos-preview": ("low", "medium", "high", "max"),
+}
+
+
+def test_effort_has_the_levels_that_each_generation_brought(books: Mapping[str, Book]) -> None:
+    models = books["anthropic"].models
+    every = ("low", "medium", "high", "xhigh", "max")
+    assert {m: models[m].accepts.efforts for m in CURRENT} == dict.fromkeys(
+        CURRENT, every
+    ) | FEW_EFFORTS
 
 
 def test_what_is_accepted_and_dearer_is_priced_so(books: Mapping[str, Book]) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import date
 
 from app.core.models import Accepts, Catalog, Limits, Model
-from app.core.pricing import Prices, Rates, Tier
+from app.core.pricing import Prices, PriceStep, Rates
 
 HAIKU_RATES = Rates(1_000_000, 5_000_000, 1_250_000, 2_000_000, 100_000)
 SONNET_RATES = Rates(3_000_000, 15_000_000, 3_750_000, 6_000_000, 300_000)
 
 
-def prices(rates: Rates, *more: Tier, us: int = 1_000, fast: int = 1_000) -> Prices:
+def prices(rates: Rates, *more: PriceStep, us: int = 1_000, fast: int = 1_000) -> Prices:
     return Prices(
         effective_from=date(2026, 1, 1),
-        tiers=(Tier(-1, rates), *more),
+        steps=(PriceStep(-1, rates), *more),
         sources={},
         origins={},
         us=us,
@@ -28,7 +28,7 @@ HAIKU = Model(
     upstreams=("anthropic",),
     schedule=(prices(HAIKU_RATES),),
     limits=Limits(200_000, 64_000, 4_096),
-    accepts=Accepts(sampling=True, effort=False, thinking="budget"),
+    accepts=Accepts(sampling=True, efforts=(), thinking="budget"),
     aliases=("small",),
 )
 SONNET = Model(

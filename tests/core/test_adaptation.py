@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.core.adaptation import adapt
+from app.core.models import EFFORTS as LEVELS
 from app.core.models import Accepts, Model
 from app.core.request import Request
 from tests.core.catalogs import HAIKU, MODERN, SONNET
@@ -63,28 +64,27 @@ def test_an_answer_is_clamped_to_the_models_maximum() -> None:
 
 
 EFFORTS = [
-    # model's thinking, takes effort, asked, options, dropped
-    ("adaptive", True, "high", {"output_config": {"effort": "high"}}, ()),
-    ("adaptive", True, "minimal", {"output_config": {"effort": "low"}}, ()),
-    ("adaptive", True, "max", {"output_config": {"effort": "max"}}, ()),
-    ("adaptive", True, "none", {"thinking": {"type": "disabled"}}, ()),
-    ("between_tools", True, "none", {"thinking": {"type": "between_tools"}}, ()),
-    ("always", True, "none", {"output_config": {"effort": "low"}}, ()),
-    ("budget", False, "none", {}, ()),
-    ("budget", False, "high", {}, ("reasoning_effort",)),
+    # model's thinking, its levels, asked, options, dropped
+    ("adaptive", LEVELS, "high", {"output_config": {"effort": "high"}}, ()),
+    ("adaptive", LEVELS, "minimal", {"output_config": {"effort": "low"}}, ()),
+    ("adaptive", LEVELS, "max", {"output_config": {"effort": "max"}}, ()),
+    ("adaptive", LEVELS, "none", {"thinking": {"type": "disabled"}}, ()),
+    ("between_tools", LEVELS, "none", {"thinking": {"type": "between_tools"}}, ()),
+    ("always", LEVELS, "none", {"output_config": {"effort": "low"}}, ()),
+    ("budget", (), "none", {}, ()),
+    ("budget", (), "high", {}, ("reasoning_effort",)),
 ]
 
 
-@pytest.mark.parametrize(("thinking", "effort", "asked_for", "options", "dropped"), EFFORTS)
+@pytest.mark.parametrize(("thinking", "efforts", "asked_for", "options", "dropped"), EFFORTS)
 def test_effort_is_put_in_the_models_own_terms(
     thinking: str,
+    efforts: tuple[str, ...],
     asked_for: str,
     options: dict[str, Any],
     dropped: tuple[str, ...],
-    *,
-    effort: bool,
 ) -> None:
-    model = accepting(thinking=thinking, effort=effort)
+    model = accepting(thinking=thinking, efforts=efforts)
     adapted = adapt(replace(asked(), reasoning_effort=asked_for), model)
     assert adapted.options == options
     assert adapted.dropped == dropped

@@ -11,7 +11,7 @@ from app.core.bounds import Bound, bound
 from app.core.caching import Ttl
 from app.core.measure import measure
 from app.core.models import Model
-from app.core.pricing import Prices, Rates, Tier, price
+from app.core.pricing import Prices, PriceStep, Rates, price
 from app.core.request import Request
 from app.core.usage import Usage
 from tests.core.catalogs import MODERN, SONNET, SONNET_RATES, prices
@@ -109,16 +109,16 @@ def test_a_counted_prompt_is_held_with_two_percent_and_64_tokens() -> None:
 
 TIERED = prices(
     Rates(100_000, 500_000, 125_000, 200_000, 10_000),
-    Tier(100_000, Rates(500_000, 2_500_000, 625_000, 1_000_000, 50_000)),
+    PriceStep(100_000, Rates(500_000, 2_500_000, 625_000, 1_000_000, 50_000)),
 )
-TIERS = [
+STEPS = [
     # prompt bound, output, nano-USD
     (100_000, 1_000, 10_000_000 + 500_000),
     (100_001, 1_000, 50_000_500 + 2_500_000),
 ]
 
 
-@pytest.mark.parametrize(("tokens", "output", "nano_usd"), TIERS)
+@pytest.mark.parametrize(("tokens", "output", "nano_usd"), STEPS)
 def test_the_dearest_tier_that_the_prompt_may_reach_is_held(
     tokens: int, output: int, nano_usd: int
 ) -> None:

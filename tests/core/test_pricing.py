@@ -15,8 +15,8 @@ from app.core.pricing import (
     CATEGORIES,
     Cost,
     Prices,
+    PriceStep,
     Rates,
-    Tier,
     multiplier,
     price,
     prices_on,
@@ -29,14 +29,14 @@ ORIGINS = dict.fromkeys(CATEGORIES, "price_book")
 SOURCES = dict.fromkeys(CATEGORIES, "the vendor's page")
 
 
-def prices(*tiers: Tier, since: str = "2026-01-01") -> Prices:
-    return Prices(date.fromisoformat(since), tiers, SOURCES, ORIGINS, 2_000, 1_100, 500, 10_000_000)
+def prices(*steps: PriceStep, since: str = "2026-01-01") -> Prices:
+    return Prices(date.fromisoformat(since), steps, SOURCES, ORIGINS, 2_000, 1_100, 500, 10_000_000)
 
 
-SONNET = prices(Tier(-1, Rates(3_000_000, 15_000_000, 3_750_000, 6_000_000, 300_000)))
+SONNET = prices(PriceStep(-1, Rates(3_000_000, 15_000_000, 3_750_000, 6_000_000, 300_000)))
 HAIKU = prices(
-    Tier(-1, Rates(100_000, 500_000, 125_000, 200_000, 10_000)),
-    Tier(100_000, Rates(500_000, 2_500_000, 625_000, 1_000_000, 50_000)),
+    PriceStep(-1, Rates(100_000, 500_000, 125_000, 200_000, 10_000)),
+    PriceStep(100_000, Rates(500_000, 2_500_000, 625_000, 1_000_000, 50_000)),
 )
 
 SONNET_CALLS = [
@@ -112,18 +112,18 @@ def test_multipliers_leave_web_searches_alone() -> None:
 
 @pytest.mark.parametrize(("tokens", "nano"), [(1, 0), (3, 2), (5, 2), (7, 4)])
 def test_half_a_nano_usd_goes_to_the_even_side(tokens: int, nano: int) -> None:
-    half = prices(Tier(-1, Rates(500, 0, 0, 0, 0)))
+    half = prices(PriceStep(-1, Rates(500, 0, 0, 0, 0)))
     assert price(Usage(input_tokens=tokens), half).total == nano
 
 
 def test_each_category_is_rounded_once_and_the_total_is_their_sum() -> None:
-    third = prices(Tier(-1, Rates(1_500, 1_500, 1_500, 1_500, 1_500)))
+    third = prices(PriceStep(-1, Rates(1_500, 1_500, 1_500, 1_500, 1_500)))
     assert price(Usage(1, 1, 1, 1, 1), third) == Cost(2, 2, 2, 2, 2)
     assert price(Usage(1, 1, 1, 1, 1), third).total == 10
 
 
 def test_the_prices_of_a_day_are_the_last_that_began_by_then() -> None:
-    old, new = prices(*SONNET.tiers, since="2026-01-01"), prices(*HAIKU.tiers, since="2026-10-07")
+    old, new = prices(*SONNET.steps, since="2026-01-01"), prices(*HAIKU.steps, since="2026-10-07")
     assert prices_on((old, new), date(2026, 10, 6)) is old
     assert prices_on((old, new), date(2026, 10, 7)) is new
     with pytest.raises(LookupError, match="no price is in force on 2025-12-31"):
@@ -179,7 +179,7 @@ rates = st.builds(Rates, *[st.integers(0, 10_000_000_000)] * 5)
 factors = st.integers(1, 100_000)
 schedules = st.builds(
     lambda base, long, above, fast, us, batch, search: replace(
-        prices(Tier(-1, base), Tier(above, long)),
+        prices(PriceStep(-1, base), PriceStep(above, long)),
         fast=fast,
         us=us,
         batch=batch,
@@ -228,7 +228,7 @@ def test_a_snapshot_recomputes_to_the_same_cost(usage: Usage, schedule: Prices) 
 def test_more_of_anything_never_costs_less_within_a_tier(
     usage: Usage, schedule: Prices, more: int, bucket: str
 ) -> None:
-    flat = replace(schedule, tiers=schedule.tiers[:1])
+    flat = replace(schedule, steps=schedule.steps[:1])
     larger = replace(usage, **{bucket: getattr(usage, bucket) + more})
     assert price(larger, flat).total >= price(usage, flat).total
 

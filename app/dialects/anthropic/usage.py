@@ -13,22 +13,24 @@ MOST_TOKENS = 1_000_000_000  # far above any context window: a larger count is n
 _EMPTY: Mapping[str, Any] = {}
 
 
-def usage_from(raw: object) -> Usage:
+def usage_from(raw: object, *, unsplit_1h: bool = False) -> Usage:
     """What a whole reply used.  Raises APIResponseValidationError when a count is unreadable.
 
+    `unsplit_1h`: the request had a mark of one hour, so cache writes that no split names count
+    as such; else they count as writes of five minutes.
     Compaction is a model call of its own, left out of the totals by the vendor: it is added.
     """
     usage = _mapping(raw, "usage")
     for name in ("input_tokens", "output_tokens"):
         if usage.get(name) is None:
             raise APIResponseValidationError(f"the upstream's usage has no {name}")
-    write_5m, write_1h = _cache_writes(usage)
+    write_5m, write_1h = _cache_writes(usage, unsplit_1h=unsplit_1h)
     read = _count(usage, "cache_read_input_tokens")
     uncached = _count(usage, "input_tokens")
     output = _count(usage, "output_tokens")
     if usage.get("iterations"):
         for entry in _compactions(usage["iterations"]):
-            more_5m, more_1h = _cache_writes(entry)
+            more_5m, more_1h = _cache_writes(entry, unsplit_1h=unsplit_1h)
             write_5m += more_5m
             write_1h += more_1h
             read += _count(entry, "cache_read_input_tokens")
@@ -68,15 +70,16 @@ def merged_usage(before: Mapping[str, Any], later: object) -> dict[str, Any]:
     return merged
 
 
-def _cache_writes(usage: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens written for 5 minutes and for 1 hour; what the split leaves out is a 5m write."""
+def _cache_writes(usage: Mapping[str, Any], *, unsplit_1h: bool) -> tuple[int, int]:
+    """Tokens written for 5 minutes and for 1 hour."""
     split = _nested(usage, "cache_creation")
     total = _count(usage, "cache_creation_input_tokens")
     if not split:
-        return total, 0
+        return (0, total) if unsplit_1h else (total, 0)
     write_5m = _count(split, "ephemeral_5m_input_tokens")
     write_1h = _count(split, "ephemeral_1h_input_tokens")
-    return write_5m + max(total - write_5m - write_1h, 0), write_1h
+    rest = max(total - write_5m - write_1h, 0)
+    return (write_5m, write_1h + rest) if unsplit_1h else (write_5m + rest, write_1h)
 
 
 def _compactions(entries: object) -> list[Mapping[str, Any]]:

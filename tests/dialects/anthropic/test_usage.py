@@ -39,6 +39,24 @@ def test_cache_counts_are_disjoint_and_what_no_split_names_is_a_5m_write(
     assert usage == Usage(10, counts[0], counts[1], counts[2], 5)
 
 
+UNSPLIT = [
+    # the vendor's fields, after a request with a mark of one hour     5m   1h
+    ({"cache_creation_input_tokens": 100}, (0, 100)),
+    ({"cache_creation_input_tokens": 100, "cache_creation": None}, (0, 100)),
+    ({"cache_creation_input_tokens": 100, "cache_creation": split(100, 0)}, (100, 0)),
+    ({"cache_creation_input_tokens": 100, "cache_creation": split(20, 30)}, (20, 80)),
+    ({"cache_creation_input_tokens": 100, "cache_creation": split(20, None)}, (20, 80)),
+]
+
+
+@pytest.mark.parametrize(("fields", "writes"), UNSPLIT)
+def test_writes_that_no_split_names_count_as_the_request_marked_them(
+    fields: dict[str, Any], writes: tuple[int, int]
+) -> None:
+    usage = usage_from({**BASE, **fields}, unsplit_1h=True)
+    assert usage == Usage(10, *writes, 0, 5)
+
+
 def test_everything_else_that_is_billed_is_read() -> None:
     usage = usage_from(
         {

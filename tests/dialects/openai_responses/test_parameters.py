@@ -69,7 +69,7 @@ def test_a_body_that_names_no_model_means_the_default_one(model: dict[str, None]
 
 
 def test_an_effort_that_a_model_has_no_use_for_is_reported_under_its_own_name() -> None:
-    model = replace(SONNET, accepts=Accepts(effort=False))
+    model = replace(SONNET, accepts=Accepts(efforts=()))
     adapted = adapt(ask(reasoning={"effort": "low"}).request, model)
     assert adapted.dropped == ("reasoning.effort",)
 
