@@ -55,10 +55,17 @@ def receipt_headers(receipt: Receipt) -> list[Header]:
     return headers
 
 
-def tags(text: str | None) -> tuple[str, ...]:
-    """`a, b` -> ('a', 'b'): at most 16 of at most 128 characters each."""
-    if not text:
+def tags(header: str | None) -> tuple[str, ...]:
+    """`a, b` -> ('a', 'b'): at most 16 of at most 128 characters each.
+
+    The header as Latin-1, as HTTP has it; what is UTF-8 under it is read as that.
+    """
+    if not header:
         return ()
+    try:
+        text = header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        text = header
     cleaned = (tag.strip()[:MOST_TAG_CHARS] for tag in text.split(","))
     return tuple(dict.fromkeys(tag for tag in cleaned if tag))[:MOST_TAGS]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from app.core.errors import BadRequest
 from app.pipeline import Incoming
 from app.web.exchange import Exchange
-from app.web.headers import tags
+from app.web.headers import MOST_TAGS, tags
 
 if TYPE_CHECKING:
     from app.core.keys import Key
@@ -45,7 +45,7 @@ def incoming_of(
     given = tags(exchange.header(b"x-tollkeeper-tags"))
     off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
     if given or off:
-        merged = tuple(dict.fromkeys((*request.tags, *given)))
+        merged = tuple(dict.fromkeys((*request.tags, *given)))[:MOST_TAGS]
         request = replace(request, tags=merged, cache=request.cache and not off)
     idempotency_key = exchange.header(b"idempotency-key") or None
     if idempotency_key and len(idempotency_key) > MOST_IDEMPOTENCY_CHARS:

@@ -25,6 +25,7 @@ from app.dialects.openai_chat.tools import closed
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TIERS = ("auto", "default", "fast", "flex", "scale", "priority")
 MOST_TAGS = 16
+MOST_TAG_CHARS = 128
 MOST_MODEL_CHARS = 256
 JSON_WISH = "Answer with one valid JSON object and nothing else: no prose around it, no code fence."
 
@@ -127,18 +128,18 @@ def opaque(end_user: str) -> str:
 
 
 def read_tags(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """The string values of `metadata`, each once."""
+    """The string values `v` of `metadata` under `k`, each as the tag `k=v`."""
     if body.get("metadata") is None:
         return ()
     metadata = as_object(body["metadata"], "metadata")
     if len(metadata) > MOST_TAGS:
         refuse("metadata", f"must have at most {MOST_TAGS} entries")
-    values = (
-        as_label(value, f"metadata.{name[:64]}")
+    named = (
+        f"{name}={as_label(value, f'metadata.{name[:64]}')}"
         for name, value in metadata.items()
         if isinstance(value, str) and value
     )
-    return tuple(dict.fromkeys(values))
+    return tuple(dict.fromkeys(tag[:MOST_TAG_CHARS] for tag in named))
 
 
 def read_caching(body: Mapping[str, Any]) -> bool:

@@ -49,7 +49,9 @@ RESPONSES_PARAMETERS: Mapping[str, Parameter] = {
     "service_tier": _adapted("`auto`, `default` and `fast`; other tiers are refused"),
     "user": _adapted("kept as the end user; sent upstream as a hash"),
     "safety_identifier": _adapted("stands in for `user` where that is absent"),
-    "metadata": _mapped("its string values become tags of the call's record"),
+    "metadata": _mapped(
+        "its string values become tags of the call's record: `v` under `k` is `k=v`"
+    ),
     "prompt_cache_options": _mapped("`mode: explicit` turns added cache breakpoints off"),
     "prompt_cache_key": _dropped("caches are found by their content alone"),
     "prompt_cache_retention": _dropped("lifetimes are set by breakpoints"),
