@@ -24,7 +24,7 @@ from app.config.prices import bundled_books
 from app.config.problems import ConfigError, Problem
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings, settings_file
-from app.core.plan import Policy
+from app.core.preparation import Policy
 from app.pipeline import Gateway
 from app.ports import Upstream
 from app.store.database.engine import open_database

@@ -16,7 +16,7 @@ from app.core.errors import (
     status_error,
 )
 from app.core.measure import measure
-from app.core.plan import Planned, Policy, make_ready
+from app.core.preparation import Policy, Prepared, prepare
 from app.core.pricing import price, snapshot, uncached
 from app.core.receipt import Opening, Receipt
 from app.core.routing import route
@@ -125,7 +125,7 @@ async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
 
 
 def charge_of(
-    usage: Usage, planned: Planned, source: CostSource, message_id: str | None = None
+    usage: Usage, planned: Prepared, source: CostSource, message_id: str | None = None
 ) -> Charge:
     """The charge for `usage`, with all it takes to recompute it and the two savings."""
     prices, strongest = planned.prices, planned.strongest
@@ -143,8 +143,8 @@ def charge_of(
     )
 
 
-def _ready(incoming: Incoming, gateway: Gateway) -> Planned:
-    return make_ready(
+def _ready(incoming: Incoming, gateway: Gateway) -> Prepared:
+    return prepare(
         incoming.request, incoming.key, gateway.policy, gateway.today(), adapted=not incoming.native
     )
 
@@ -152,12 +152,12 @@ def _ready(incoming: Incoming, gateway: Gateway) -> Planned:
 class _Held:
     """The hold of one call, by its bound or, if only that fits, by the vendor's free count."""
 
-    def __init__(self, planned: Planned, incoming: Incoming, gateway: Gateway) -> None:
+    def __init__(self, planned: Prepared, incoming: Incoming, gateway: Gateway) -> None:
         self._planned = planned
         self._incoming = incoming
         self._gateway = gateway
 
-    async def __aenter__(self) -> tuple[Planned, Hold]:
+    async def __aenter__(self) -> tuple[Prepared, Hold]:
         try:
             return await self._enter(self._planned)
         except BudgetExceeded as refusal:
@@ -177,15 +177,15 @@ class _Held:
     ) -> bool | None:
         return await self._context.__aexit__(kind, error, traceback)
 
-    async def _enter(self, planned: Planned) -> tuple[Planned, Hold]:
+    async def _enter(self, planned: Prepared) -> tuple[Prepared, Hold]:
         self._context = self._gateway.ledger.hold(_reservation(planned, self._incoming))
         hold = await self._context.__aenter__()
         return planned.shortened(hold.granted_nano_usd), hold
 
 
 async def _recount(
-    planned: Planned, incoming: Incoming, gateway: Gateway, refusal: BudgetExceeded
-) -> Planned:
+    planned: Prepared, incoming: Incoming, gateway: Gateway, refusal: BudgetExceeded
+) -> Prepared:
     try:
         async with asyncio.timeout(COUNT_TIMEOUT_S):
             counted = await _upstream(planned, gateway).count_tokens(_call(planned, incoming))
@@ -194,13 +194,13 @@ async def _recount(
     return planned.recounted(counted)
 
 
-def _with_tokens_that_fit(refusal: BudgetExceeded, planned: Planned) -> BudgetExceeded:
+def _with_tokens_that_fit(refusal: BudgetExceeded, planned: Prepared) -> BudgetExceeded:
     room = refusal.shortfall.remaining_nano_usd
     fits = planned.bound.output_that_fits(room)
     return BudgetExceeded(refusal.message, replace(refusal.shortfall, max_tokens_that_fit=fits))
 
 
-def _reservation(planned: Planned, incoming: Incoming) -> Reservation:
+def _reservation(planned: Prepared, incoming: Incoming) -> Reservation:
     return Reservation(
         request_id=incoming.request_id,
         key=incoming.key,
@@ -220,16 +220,16 @@ def _reservation(planned: Planned, incoming: Incoming) -> Reservation:
     )
 
 
-def _upstream(planned: Planned, gateway: Gateway) -> Upstream:
+def _upstream(planned: Prepared, gateway: Gateway) -> Upstream:
     return gateway.upstreams[planned.model.upstreams[0]]
 
 
-def _call(planned: Planned, incoming: Incoming) -> Call:
+def _call(planned: Prepared, incoming: Incoming) -> Call:
     return Call(planned.request, planned.model, incoming.headers)
 
 
 def _opening(
-    planned: Planned, incoming: Incoming, hold: Hold, headers: Mapping[str, str]
+    planned: Prepared, incoming: Incoming, hold: Hold, headers: Mapping[str, str]
 ) -> Opening:
     return Opening(
         request_id=incoming.request_id,
@@ -256,7 +256,7 @@ def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
     )
 
 
-def _stream_charge(tap: StreamTap, planned: Planned) -> Charge | None:
+def _stream_charge(tap: StreamTap, planned: Prepared) -> Charge | None:
     meter = tap.meter
     if meter.finished and meter.output_is_known and meter.usage is not None:
         return charge_of(meter.usage, planned, "computed", tap.message_id)

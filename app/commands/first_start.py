@@ -18,7 +18,7 @@ ACTOR = "serve"
 PACKAGE = str(Path(str(app.__file__)).resolve().parents[1])
 
 
-async def make_ready(database: Database, url: str) -> str | None:
+async def prepare(database: Database, url: str) -> str | None:
     """The secret of the key that was made because there was none yet.
 
     Raises DatabaseInUse when another gateway serves the same SQLite file, CommandFailed when the

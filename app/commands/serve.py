@@ -18,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from app.commands.database import answering, is_sqlite, opened
 from app.commands.environment import database_url
 from app.commands.failure import CommandFailed, WrongUsage
-from app.commands.first_start import make_ready
+from app.commands.first_start import prepare
 from app.commands.master_key import MasterKey, master_key
 from app.commands.output import boxed, say
 from app.commands.signals import end_on_signals
@@ -129,7 +129,7 @@ def _address(host: str, listening: socket.socket) -> str:
 async def _prepared(url: str) -> str | None:
     database = opened(url)
     try:
-        return await make_ready(database, url)
+        return await prepare(database, url)
     except DatabaseInUse as error:
         raise CommandFailed(str(error)) from error
     finally:

@@ -16,7 +16,7 @@ from app.config.prices import bundled_books
 from app.config.settings import read_settings
 from app.core.errors import BadRequest, UnboundedCost
 from app.core.keys import Key
-from app.core.plan import Planned, Policy, make_ready
+from app.core.preparation import Policy, Prepared, prepare
 from app.core.request import Request
 from app.dialects.anthropic import messages as anthropic_messages
 from app.dialects.anthropic.wire import encode, wire_headers
@@ -46,7 +46,7 @@ def policy(ttl: str) -> Policy:
     )
 
 
-def worst_bills(body: Json, planned: Planned) -> Iterator[int]:
+def worst_bills(body: Json, planned: Prepared) -> Iterator[int]:
     """What the longest possible answer is billed at, with a cold, a warm and a half-warm cache.
 
     Nothing when the vendor refuses the request.
@@ -73,14 +73,14 @@ def worst_bills(body: Json, planned: Planned) -> Iterator[int]:
         yield bill(model, usage).total_nano_usd
 
 
-def body_of(planned: Planned) -> Json:
+def body_of(planned: Prepared) -> Json:
     body: Json = orjson.loads(encode(planned.request, planned.model.id))
     return body
 
 
 def holds(request: Request, ttl: str, share: float, *, adapted: bool) -> None:
     try:
-        planned = make_ready(request, KEY, policy(ttl), TODAY, adapted=adapted)
+        planned = prepare(request, KEY, policy(ttl), TODAY, adapted=adapted)
     except UnboundedCost:
         reject()
     body = body_of(planned)

@@ -1,4 +1,4 @@
-"""A call made ready: routed, adapted, marked and bounded.  Pure, and free to make twice."""
+"""A call prepared: routed, adapted, marked and bounded.  Pure, and free to make twice."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Policy:
 
 
 @value
-class Planned:
+class Prepared:
     """One call, ready for its hold.
 
     `max_tokens_set` says that the gateway chose or clamped the answer's length; `shrinkable`
@@ -83,7 +83,7 @@ class Planned:
             us=options.get("inference_geo") == "us",
         )
 
-    def recounted(self, counted_tokens: int) -> Planned:
+    def recounted(self, counted_tokens: int) -> Prepared:
         """The same call, bounded by the vendor's own count of its prompt."""
         exact = bound(
             self.request,
@@ -102,7 +102,7 @@ class Planned:
         fewest = self.size.text_bytes // BYTES_PER_TOKEN_AT_MOST
         return self.recounted(fewest).least_nano_usd <= remaining_nano_usd
 
-    def shortened(self, granted_nano_usd: int) -> Planned:
+    def shortened(self, granted_nano_usd: int) -> Prepared:
         """The call with its answer cut to what was granted; itself when all of it was."""
         if granted_nano_usd >= self.bound.nano_usd:
             return self
@@ -116,9 +116,9 @@ class Planned:
         )
 
 
-def make_ready(
+def prepare(
     request: Request, key: Key, policy: Policy, day: date, *, adapted: bool = True
-) -> Planned:
+) -> Prepared:
     """Route, adapt, mark and bound.
 
     `adapted` False leaves a request that names its own model as it is (the native lane).
@@ -147,7 +147,7 @@ def make_ready(
             param=most_cost.unbounded[0],
         )
     strongest = policy.catalog.strongest if chosen.tier != "-" else None
-    return Planned(
+    return Prepared(
         request=marked,
         route=chosen,
         model=model,

@@ -9,7 +9,7 @@ import pytest
 from app.core.caching import CacheRules
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.keys import Key
-from app.core.plan import Planned, Policy, make_ready
+from app.core.preparation import Policy, Prepared, prepare
 from app.core.pricing import price
 from app.core.request import Request
 from app.core.routing import Rules
@@ -23,8 +23,8 @@ USER = ({"role": "user", "content": "x" * 968},)  # held at 1,000 tokens
 SEARCH = {"type": "web_search_20260318", "name": "web_search"}
 
 
-def ready(request: Request, key: Key = KEY, policy: Policy = POLICY, **more: Any) -> Planned:
-    return make_ready(request, key, policy, TODAY, **more)
+def ready(request: Request, key: Key = KEY, policy: Policy = POLICY, **more: Any) -> Prepared:
+    return prepare(request, key, policy, TODAY, **more)
 
 
 def test_an_answer_without_a_length_gets_the_default_one() -> None:
@@ -106,7 +106,7 @@ def test_a_named_model_is_left_as_it_is_in_the_native_lane() -> None:
 
 def test_a_model_without_a_price_that_day_is_not_found() -> None:
     with pytest.raises(ModelNotFound):
-        make_ready(Request("auto", USER), KEY, POLICY, date(2025, 12, 31))
+        prepare(Request("auto", USER), KEY, POLICY, date(2025, 12, 31))
 
 
 CACHED = ({"role": "user", "content": "x" * 8_000},)  # 8,032 tokens, marked for five minutes
