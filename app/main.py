@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from app.api.app import build
+from app.calls.attempts import Retries, RetryOptions
 from app.config.catalog import build_catalog, cache_rules, routing_rules
 from app.config.prices import bundled_books
 from app.config.problems import ConfigError, Problem
@@ -34,7 +35,7 @@ from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.metrics import Metrics
 from app.upstream.factory import open_upstream
-from app.upstream.options import RetryOptions, UpstreamOptions
+from app.upstream.options import UpstreamOptions
 from app.web.errors import outcome_of
 from app.web.running import RunningGateway
 
@@ -108,7 +109,9 @@ def create_app(settings: Settings, boot: Boot, *, today: Callable[[], date] = to
         recorder=recorder,
     )
     running = RunningGateway(
-        gateway=Gateway(ledger, upstreams(settings), policy_of(settings), today),
+        gateway=Gateway(
+            ledger, upstreams(settings), policy_of(settings), today, retries_of(settings)
+        ),
         settings=settings,
         store=store_over(database, ledger),
         recorder=recorder,
@@ -161,15 +164,21 @@ def global_budget(settings: Settings) -> GlobalBudget:
     return GlobalBudget(everyone.max_budget_nano_usd, everyone.window)
 
 
+def retries_of(settings: Settings) -> Retries:
+    """How calls are tried again."""
+    return Retries(
+        RetryOptions(
+            max_attempts=settings.retries.max_attempts,
+            max_elapsed_s=float(settings.retries.max_elapsed_s),
+            max_retry_after_s=float(settings.retries.max_retry_after_s),
+        )
+    )
+
+
 def upstreams(settings: Settings) -> dict[str, Upstream]:
     """Every upstream that is on, by name."""
-    retries = RetryOptions(
-        max_attempts=settings.retries.max_attempts,
-        max_elapsed_s=float(settings.retries.max_elapsed_s),
-        max_retry_after_s=float(settings.retries.max_retry_after_s),
-    )
     return {
-        name: open_upstream(name, _options(written, written.api_key), retries)
+        name: open_upstream(_options(written, written.api_key))
         for name, written in settings.upstreams.items()
         if written.api_key is not None
     }

@@ -6,14 +6,14 @@ import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
+from app.calls.attempts import OpenedStream
 from app.core.adaptation import adapt
 from app.core.errors import (
     APIResponseValidationError,
     BudgetExceeded,
     UpstreamError,
-    status_error,
 )
 from app.core.measure import measure
 from app.core.preparation import Policy, Prepared, prepare
@@ -21,23 +21,20 @@ from app.core.pricing import price, snapshot, uncached
 from app.core.receipt import Opening, Receipt
 from app.core.routing import route
 from app.core.values import value
-from app.dialects.anthropic.stream import EventReader, StreamTap
-from app.ports import Call, Charge, CostSource, Reservation
+from app.ports import Call, Charge, CostSource, Part, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
+    from app.calls.attempts import Retries
     from app.core.keys import Key
+    from app.core.metering import Meter
     from app.core.request import Reply, Request
     from app.core.usage import Usage
     from app.ports import Hold, Ledger, Upstream
 
-Part: TypeAlias = tuple[bytes, list[dict[str, Any]]]
-"""Bytes of a stream as the upstream sent them, and the events that they completed."""
-
 COUNT_TIMEOUT_S = 5.0  # a refusal must not wait for long
-ERROR_STATUS = {"overloaded_error": 529, "rate_limit_error": 429, "timeout_error": 504}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,7 @@ class Gateway:
     upstreams: Mapping[str, Upstream]
     policy: Policy
     today: Callable[[], date]
+    retries: Retries
 
 
 @value
@@ -69,7 +67,10 @@ class Incoming:
 async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
     """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
     async with _Held(_ready(incoming, gateway), incoming, gateway) as (planned, hold):
-        reply = await _upstream(planned, gateway).send(_call(planned, incoming), hold)
+        upstream, call = _upstream(planned, gateway), _call(planned, incoming)
+        reply = await gateway.retries.run(
+            lambda: upstream.send(call), _reply_headers, planned.model.upstreams[0], hold
+        )
         charge = charge_of(reply.usage, planned, "computed", reply.message_id)
         hold.settle(charge)
     opening = _opening(planned, incoming, hold, reply.headers)
@@ -87,24 +88,18 @@ async def stream(
     started = time.monotonic()
     async with (
         _Held(_ready(incoming, gateway), incoming, gateway) as (planned, hold),
-        _upstream(planned, gateway).stream(_call(planned, incoming), hold) as answer,
+        _opened(planned, incoming, gateway, hold) as answer,
     ):
         opening = _opening(planned, incoming, hold, answer.headers)
-        reader, tap = EventReader(), StreamTap()
+        meter = answer.meter
         try:
             yield opening
-            async for chunk in answer.chunks():
-                events = reader.feed(chunk)
-                tap.feed(events, time.monotonic())
-                if hold.ttft_ms is None and tap.meter.visible_bytes:
+            async for part in answer.parts():
+                if hold.ttft_ms is None and meter.visible_bytes:
                     hold.ttft_ms = int((time.monotonic() - started) * 1000)
-                yield chunk, events
-                _raise_broken(tap)
-            if not tap.meter.finished:
-                raise APIResponseValidationError("the upstream's stream ended too early")
+                yield part
         finally:
-            tap.cut(time.monotonic())
-            charge = _stream_charge(tap, planned)
+            charge = _stream_charge(meter, planned)
             if charge is not None:
                 hold.settle(charge)
     if charge is None:
@@ -228,6 +223,16 @@ def _call(planned: Prepared, incoming: Incoming) -> Call:
     return Call(planned.request, planned.model, incoming.headers)
 
 
+def _opened(planned: Prepared, incoming: Incoming, gateway: Gateway, hold: Hold) -> OpenedStream:
+    upstream, call = _upstream(planned, gateway), _call(planned, incoming)
+    name = planned.model.upstreams[0]
+    return OpenedStream(gateway.retries, lambda: upstream.stream(call), name, hold)
+
+
+def _reply_headers(reply: Reply) -> Mapping[str, str]:
+    return reply.headers
+
+
 def _opening(
     planned: Prepared, incoming: Incoming, hold: Hold, headers: Mapping[str, str]
 ) -> Opening:
@@ -256,22 +261,13 @@ def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
     )
 
 
-def _stream_charge(tap: StreamTap, planned: Prepared) -> Charge | None:
-    meter = tap.meter
+def _stream_charge(meter: Meter, planned: Prepared) -> Charge | None:
     if meter.finished and meter.output_is_known and meter.usage is not None:
-        return charge_of(meter.usage, planned, "computed", tap.message_id)
-    estimate = meter.estimate(planned.request.max_tokens or 0)
+        return charge_of(meter.usage, planned, "computed", meter.message_id)
+    estimate = meter.estimate(planned.request.max_tokens or 0, time.monotonic())
     if estimate is not None and planned.bound.server_tools and not meter.output_is_known:
         # What the vendor's own tools brought in is not told before the end.
         estimate = planned.worst_usage
     if estimate is None:
         return None
-    return charge_of(estimate, planned, "estimated", tap.message_id)
-
-
-def _raise_broken(tap: StreamTap) -> None:
-    """Raise for an error event: the upstream broke the answer off after it began."""
-    if tap.error is not None:
-        status = ERROR_STATUS.get(str(tap.error.get("type")), 500)
-        message = str(tap.error.get("message") or "the upstream broke the stream off")
-        raise status_error(status)(message, status=status)
+    return charge_of(estimate, planned, "estimated", meter.message_id)

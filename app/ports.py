@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.core.values import value
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from app.core.caching import CachePlan
     from app.core.keys import Key
+    from app.core.metering import Meter
     from app.core.models import Model
     from app.core.pricing import Cost
     from app.core.request import Reply, Request
@@ -129,17 +130,29 @@ class Ledger(Protocol):
         """
 
 
+@value
+class Part:
+    """A piece of a stream: its bytes as the upstream sent them, and the events they complete."""
+
+    raw: bytes
+    events: list[dict[str, Any]]
+
+
 class UpstreamStream(Protocol):
-    """An open stream: the answer has begun, no retry is possible any more."""
+    """An open stream: the answer has begun, no retry is possible any more.
 
-    request_id: str | None
+    `meter` knows at any time what has been used so far.
+    """
+
     headers: Mapping[str, str]
+    meter: Meter
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The answer's bytes as they come.
+    def parts(self) -> AsyncIterator[Part]:
+        """The answer as it comes; ends when it is whole.
 
-        Raises APITimeoutError (nothing for `idle_timeout_s`, or longer than `stream_timeout_s`)
-        or APIResponseValidationError (broken off).
+        Raises APITimeoutError (nothing for `idle_timeout_s`, or longer than `stream_timeout_s`),
+        APIResponseValidationError (broken off, or unreadable), and APIStatusError after the part
+        with the upstream's own error event.
         """
 
 
@@ -153,16 +166,16 @@ class Call:
 
 
 class Upstream(Protocol):
-    """Speaks to a vendor; transient failures are retried inside, and each try is recorded."""
+    """Speaks to a vendor.  Each call is one attempt."""
 
-    async def send(self, call: Call, hold: Hold) -> Reply:
+    async def send(self, call: Call) -> Reply:
         """One whole reply.  Raises UpstreamError."""
 
-    def stream(self, call: Call, hold: Hold) -> AbstractAsyncContextManager[UpstreamStream]:
+    def stream(self, call: Call) -> AbstractAsyncContextManager[UpstreamStream]:
         """A stream whose first byte has come.  Raises UpstreamError on enter."""
 
     async def count_tokens(self, call: Call) -> int:
-        """The vendor's own count of the prompt: free, and not retried.  Raises UpstreamError."""
+        """The vendor's own count of the prompt, which is free.  Raises UpstreamError."""
 
     async def close(self) -> None:
         """Close every connection."""

@@ -23,12 +23,17 @@ class Meter:
     visible_bytes: int = 0
     hidden_s: float = 0.0
     finished: bool = False
+    message_id: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    visible_at_s: float | None = None
 
-    def estimate(self, max_tokens: int) -> Usage | None:
-        """Usage of a stream that was cut: exact input, the most it can have written.
+    def estimate(self, max_tokens: int, now_s: float) -> Usage | None:
+        """Usage of a stream that was cut at `now_s`: exact input, the most it can have written.
 
         None when it was cut before the upstream said what the prompt counts.
         """
+        self._cut(now_s)
         if self.usage is None:
             return None
         if self.output_is_known:
@@ -36,3 +41,9 @@ class Meter:
         hidden = int(-(-self.hidden_s * HIDDEN_TOKENS_PER_S // 1))
         written = min(max_tokens, self.visible_bytes + hidden)
         return replace(self.usage, output_tokens=max(written, self.usage.output_tokens))
+
+    def _cut(self, now_s: float) -> None:
+        """Close the gap that was open."""
+        if self.visible_at_s is not None and not self.finished:
+            self.hidden_s += max(now_s - self.visible_at_s, 0.0)
+            self.visible_at_s = now_s

@@ -6,18 +6,17 @@ from app.ports import Upstream
 from app.upstream.anthropic.aiohttp_transport import AiohttpTransport
 from app.upstream.anthropic.transport import Transport
 from app.upstream.anthropic.upstream import AnthropicUpstream
-from app.upstream.options import RetryOptions, UpstreamOptions
-from app.upstream.retries import Retries
+from app.upstream.options import UpstreamOptions
 
 
-def open_upstream(name: str, options: UpstreamOptions, retries: RetryOptions) -> Upstream:
-    """The upstream called `name`; nothing is connected before the first call.
+def open_upstream(options: UpstreamOptions) -> Upstream:
+    """An upstream; nothing is connected before the first call.
 
     Raises ValueError for a kind or a transport that does not exist.
     """
     if options.kind != "anthropic":
         raise ValueError(f"no upstream of kind {options.kind!r}; allowed: anthropic")
-    return AnthropicUpstream(_transport(options), Retries(name, retries))
+    return AnthropicUpstream(_transport(options))
 
 
 def _transport(options: UpstreamOptions) -> Transport:

@@ -28,12 +28,3 @@ class UpstreamOptions:
     def opening_timeout_s(self) -> float:
         """How long one attempt may take to bring a stream's first byte."""
         return min(self.first_byte_timeout_s, self.total_timeout_s)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryOptions:
-    """How often and how long a call is tried."""
-
-    max_attempts: int = 3
-    max_elapsed_s: float = 60.0
-    max_retry_after_s: float = 30.0

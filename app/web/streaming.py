@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.receipt import Opening, Receipt
 from app.pipeline import Incoming, stream
+from app.ports import Part
 from app.web.exchange import NO_STORE, SSE, UNBUFFERED, Exchange
 from app.web.headers import opening_headers
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive
-
-    from app.pipeline import Part
-
 
 STALLED_S = 60.0  # a caller that reads nothing for so long is gone
 
@@ -89,8 +87,8 @@ async def _relay(
 ) -> None:
     sent = False  # the first part takes the head along, even one that says nothing
     async for part in parts:
-        if isinstance(part, tuple):
-            body = writer.part(*part)
+        if isinstance(part, Part):
+            body = writer.part(part.raw, part.events)
         elif isinstance(part, Receipt):
             body = writer.finish(part)
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.upstream.factory import open_upstream
-from app.upstream.options import RetryOptions, UpstreamOptions
+from app.upstream.options import UpstreamOptions
 
 OPTIONS: dict[str, Any] = {"kind": "anthropic", "api_key": "secret", "base_url": "http://x"}
 
@@ -19,17 +19,17 @@ def test_the_key_is_in_no_representation() -> None:
 @pytest.mark.parametrize(("name", "value"), [("kind", "openai"), ("transport", "httpx")])
 def test_an_unknown_choice_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"'{value}'; allowed: "):
-        open_upstream("anthropic", UpstreamOptions(**{**OPTIONS, name: value}), RetryOptions())
+        open_upstream(UpstreamOptions(**{**OPTIONS, name: value}))
 
 
 def test_the_sdk_is_imported_only_when_it_is_chosen() -> None:
     script = (
         "import sys\n"
         "from app.upstream.factory import open_upstream\n"
-        "from app.upstream.options import RetryOptions, UpstreamOptions\n"
+        "from app.upstream.options import UpstreamOptions\n"
         "def opened(transport):\n"
         "    options = UpstreamOptions('anthropic', 'k', 'http://x', transport)\n"
-        "    open_upstream('anthropic', options, RetryOptions())\n"
+        "    open_upstream(options)\n"
         "    return 'anthropic' in sys.modules\n"
         "assert not opened('aiohttp')\n"
         "assert opened('sdk')\n"

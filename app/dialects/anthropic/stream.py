@@ -93,12 +93,8 @@ class StreamTap:
 
     def __init__(self) -> None:
         self.meter = Meter()
-        self.message_id: str | None = None
-        self.model: str | None = None
-        self.stop_reason: str | None = None
         self.error: Mapping[str, Any] | None = None
         self._raw_usage: dict[str, Any] = {}
-        self._visible_at_s: float | None = None
         self._same_block = False
 
     def feed(self, events: Iterable[Mapping[str, Any]], now_s: float) -> None:
@@ -123,21 +119,15 @@ class StreamTap:
                 error = event.get("error")
                 self.error = error if isinstance(error, Mapping) else event
 
-    def cut(self, now_s: float) -> None:
-        """Close the gap that was open when the stream was cut at `now_s`."""
-        if self._visible_at_s is not None and not self.meter.finished:
-            self.meter.hidden_s += max(now_s - self._visible_at_s, 0.0)
-            self._visible_at_s = now_s
-
     def _note_start(self, message: object, now_s: float) -> None:
         if not isinstance(message, Mapping):
             raise APIResponseValidationError("the upstream's message_start has no message")
         message_id, model = message.get("id"), message.get("model")
-        self.message_id = message_id if isinstance(message_id, str) else None
-        self.model = model if isinstance(model, str) else None
+        self.meter.message_id = message_id if isinstance(message_id, str) else None
+        self.meter.model = model if isinstance(model, str) else None
         self._raw_usage = merged_usage({"output_tokens": 0}, message.get("usage"))
         self.meter.usage = usage_from(self._raw_usage)
-        self._visible_at_s = now_s
+        self.meter.visible_at_s = now_s
 
     def _note_delta(self, delta: object, now_s: float) -> None:
         if not isinstance(delta, Mapping):
@@ -149,11 +139,11 @@ class StreamTap:
             return
         meter = self.meter
         meter.visible_bytes += len(text) if text.isascii() else len(text.encode())
-        if self._visible_at_s is not None:
-            gap_s = now_s - self._visible_at_s
+        if self.meter.visible_at_s is not None:
+            gap_s = now_s - self.meter.visible_at_s
             if gap_s >= QUIET_S or not self._same_block:
                 meter.hidden_s += max(gap_s, 0.0)
-        self._visible_at_s = now_s
+        self.meter.visible_at_s = now_s
         self._same_block = True
 
     def _note_block(self, block: object) -> None:
@@ -167,7 +157,7 @@ class StreamTap:
     def _note_end(self, event: Mapping[str, Any], now_s: float) -> None:
         delta, usage = event.get("delta"), event.get("usage")
         if isinstance(delta, Mapping) and isinstance(delta.get("stop_reason"), str):
-            self.stop_reason = delta["stop_reason"]
+            self.meter.stop_reason = delta["stop_reason"]
         if usage is None:
             return
         if self.meter.usage is None:
@@ -178,4 +168,4 @@ class StreamTap:
             self.meter.output_is_known = True
             self.meter.visible_bytes = 0
             self.meter.hidden_s = 0.0
-            self._visible_at_s = now_s
+            self.meter.visible_at_s = now_s

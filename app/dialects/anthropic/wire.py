@@ -33,6 +33,21 @@ _NOT_COUNTED = frozenset(
 )
 _LONGEST_MESSAGE = 500
 
+# The statuses that Anthropic gives its errors, for one that comes inside of a stream.
+_STATUS_OF_ERROR: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+_ANY_ERROR = 500
+
 
 def encode(request: Request, model_id: str) -> bytes:
     """The body of `/v1/messages`; the caller's own bytes when nothing in them has changed.
@@ -119,6 +134,12 @@ def error_message(body: bytes) -> str:
     if isinstance(message, str) and message:
         return message
     return body[:_LONGEST_MESSAGE].decode("utf-8", "replace").strip()
+
+
+def status_of_error(error: object) -> int:
+    """The status that goes with the `error` object of an error event."""
+    kind = error.get("type") if isinstance(error, Mapping) else None
+    return _STATUS_OF_ERROR.get(kind, _ANY_ERROR) if isinstance(kind, str) else _ANY_ERROR
 
 
 def _object(body: bytes) -> dict[str, Any]:

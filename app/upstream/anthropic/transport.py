@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 from app.core.errors import APIResponseValidationError, status_error
 from app.core.values import value
 from app.dialects.anthropic.stream import EventReader
-from app.dialects.anthropic.wire import error_message
+from app.dialects.anthropic.wire import error_message, status_of_error
 
 OK = 200
 KEEPALIVE_S = 30.0
@@ -16,20 +16,6 @@ CONNECT_SHARE = 0.9  # of an attempt's time: then what never connected is known 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 _CONTROLS = {**dict.fromkeys([*range(32), 127], "?"), ord("\t"): "\t"}
-
-# The statuses that Anthropic gives its errors, for one that comes as a stream's first event.
-_STATUS_OF_ERROR: Mapping[str, int] = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "conflict_error": 409,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
 
 
 @value
@@ -97,10 +83,8 @@ def refuse_error_event(first: bytes, headers: Mapping[str, str]) -> None:
         return
     for event in EventReader().feed(first + b"\n\n"):
         error = event.get("error")
-        kind = error.get("type") if isinstance(error, dict) else None
-        status = _STATUS_OF_ERROR.get(kind, 500) if isinstance(kind, str) else 500
         data = first[first.find(b"{") : first.rfind(b"}") + 1]
-        raise_for_status(status, headers, data)
+        raise_for_status(status_of_error(error), headers, data)
 
 
 def too_large() -> APIResponseValidationError:

@@ -1,23 +1,25 @@
-"""Anthropic as an upstream: a transport with retries around it."""
+"""Anthropic as an upstream: one attempt, from a canonical request to a canonical answer."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from app.core.errors import APIResponseValidationError
+from app.core.errors import APIResponseValidationError, APIStatusError, status_error
 from app.core.request import Reply
+from app.dialects.anthropic.stream import EventReader, StreamTap
 from app.dialects.anthropic.wire import (
     count_tokens_body,
     counted_tokens,
     encode,
     reply_from,
+    status_of_error,
     wire_headers,
 )
-from app.ports import Call, Hold
+from app.ports import Call, Part
 from app.upstream.anthropic.transport import OK, OpenStream, Transport
-from app.upstream.retries import Retries
 
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
@@ -28,30 +30,24 @@ PASSED_ON = "anthropic-"  # of the caller's own headers; never credentials
 class AnthropicUpstream:
     """Implements ports.Upstream."""
 
-    def __init__(self, transport: Transport, retries: Retries) -> None:
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._retries = retries
 
-    async def send(self, call: Call, hold: Hold) -> Reply:
+    async def send(self, call: Call) -> Reply:
         """See ports.Upstream."""
         body = encode(call.request, call.model.id)
-        headers = _headers(call)
+        response = await self._transport.post(MESSAGES, body, _headers(call))
+        try:
+            return reply_from(response.body, response.headers)
+        except APIResponseValidationError as error:
+            request_id = response.headers.get(REQUEST_ID)
+            raise APIResponseValidationError(
+                error.message, status=OK, request_id=request_id
+            ) from error
 
-        async def attempt() -> Reply:
-            response = await self._transport.post(MESSAGES, body, headers)
-            try:
-                return reply_from(response.body, response.headers)
-            except APIResponseValidationError as error:
-                request_id = response.headers.get(REQUEST_ID)
-                raise APIResponseValidationError(
-                    error.message, status=OK, request_id=request_id
-                ) from error
-
-        return await self._retries.run(attempt, _request_id_of_reply, hold)
-
-    def stream(self, call: Call, hold: Hold) -> AnthropicStream:
+    def stream(self, call: Call) -> AnthropicStream:
         """See ports.Upstream."""
-        return AnthropicStream(self._transport, self._retries, call, hold)
+        return AnthropicStream(self._transport, call)
 
     async def count_tokens(self, call: Call) -> int:
         """See ports.Upstream."""
@@ -67,26 +63,19 @@ class AnthropicUpstream:
 class AnthropicStream:
     """Implements ports.UpstreamStream; opened and closed as a context."""
 
-    def __init__(self, transport: Transport, retries: Retries, call: Call, hold: Hold) -> None:
-        self.request_id: str | None = None
+    def __init__(self, transport: Transport, call: Call) -> None:
         self.headers: Mapping[str, str] = {}
         self._transport = transport
-        self._retries = retries
         self._call = call
-        self._hold = hold
         self._open: OpenStream | None = None
+        self._tap = StreamTap()
+        self.meter = self._tap.meter
 
     async def __aenter__(self) -> Self:
         call = self._call
         body = encode(call.request, call.model.id)
-        headers = _headers(call)
-
-        async def attempt() -> OpenStream:
-            return await self._transport.open_stream(MESSAGES, body, headers)
-
-        self._open = await self._retries.run(attempt, _request_id_of_stream, self._hold)
+        self._open = await self._transport.open_stream(MESSAGES, body, _headers(call))
         self.headers = self._open.headers
-        self.request_id = self.headers.get(REQUEST_ID)
         return self
 
     async def __aexit__(
@@ -98,11 +87,26 @@ class AnthropicStream:
         if self._open is not None:
             await self._open.close()
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncIterator[Part]:
         """See ports.UpstreamStream."""
         if self._open is None:
             raise RuntimeError("the stream is read outside of its context")
-        return self._open.chunks()
+        reader, tap = EventReader(), self._tap
+        async for chunk in self._open.chunks():
+            events = reader.feed(chunk)
+            tap.feed(events, time.monotonic())
+            yield Part(chunk, events)
+            if tap.error is not None:
+                raise _broken(tap.error)
+        if not tap.meter.finished:
+            raise APIResponseValidationError("the upstream's stream ended too early")
+
+
+def _broken(error: Mapping[str, Any]) -> APIStatusError:
+    """For an error event: the upstream broke the answer off after it began."""
+    status = status_of_error(error)
+    message = str(error.get("message") or "the upstream broke the stream off")
+    return status_error(status)(message, status=status)
 
 
 def _headers(call: Call) -> Mapping[str, str]:
@@ -113,11 +117,3 @@ def _headers(call: Call) -> Mapping[str, str]:
     own = {name.lower(): value for name, value in call.headers.items()}
     passed_on = {name: value for name, value in own.items() if name.startswith(PASSED_ON)}
     return {**headers, **passed_on}
-
-
-def _request_id_of_reply(reply: Reply) -> str | None:
-    return reply.headers.get(REQUEST_ID)
-
-
-def _request_id_of_stream(stream: OpenStream) -> str | None:
-    return stream.headers.get(REQUEST_ID)

@@ -1,14 +1,15 @@
-"""Calls to make and a hold that remembers, for the upstream's tests."""
+"""Calls to make and a hold that remembers them, for the upstream's tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.calls.attempts import OpenedStream, Retries
 from app.core.models import Limits, Model
-from app.core.request import Request
-from app.ports import Attempt, Call, Charge
+from app.core.request import Reply, Request
+from app.ports import Attempt, Call, Charge, Upstream, UpstreamStream
 
 HAIKU = "claude-haiku-4-5-20251001"
 API_KEY = "sk-ant-very-secret"
@@ -56,3 +57,30 @@ def call(headers: Mapping[str, str] | None = None, **fields: Any) -> Call:
     }
     model = Model(HAIKU, ("anthropic",), (), Limits(200_000, 64_000, 4_096))
     return Call(Request(**request), model, headers or {})
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An upstream whose failed attempts are made again."""
+
+    upstream: Upstream
+    retries: Retries
+
+    async def send(self, call: Call, hold: RecordingHold) -> Reply:
+        upstream = self.upstream
+        return await self.retries.run(
+            lambda: upstream.send(call), lambda reply: reply.headers, "anthropic", hold
+        )
+
+    def stream(self, call: Call, hold: RecordingHold) -> OpenedStream:
+        upstream = self.upstream
+        return OpenedStream(self.retries, lambda: upstream.stream(call), "anthropic", hold)
+
+    async def count_tokens(self, call: Call) -> int:
+        return await self.upstream.count_tokens(call)
+
+
+async def bytes_of(stream: UpstreamStream) -> AsyncIterator[bytes]:
+    """What a stream's parts carry."""
+    async for part in stream.parts():
+        yield part.raw

@@ -5,13 +5,14 @@ from typing import Any, Literal
 
 import pytest
 
+from app.calls.attempts import Retries, RetryOptions
 from app.ports import Upstream
 from app.upstream.factory import open_upstream
-from app.upstream.options import RetryOptions, UpstreamOptions
-from tests.upstream.anthropic.calls import API_KEY
+from app.upstream.options import UpstreamOptions
+from tests.upstream.anthropic.calls import API_KEY, Tried
 from tests.upstream.anthropic.wire_server import WireServer, wire_server
 
-Opener = Callable[..., Upstream]
+Opener = Callable[..., Tried]
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def opened(server: WireServer, transport: Literal["aiohttp", "sdk"]) -> As
     """Opens upstreams to the scripted server, with short timeouts unless told otherwise."""
     upstreams: list[Upstream] = []
 
-    def opener(max_attempts: int = 1, max_elapsed_s: float = 60.0, **fields: Any) -> Upstream:
+    def opener(max_attempts: int = 1, max_elapsed_s: float = 60.0, **fields: Any) -> Tried:
         known = {
             "kind": "anthropic",
             "api_key": API_KEY,
@@ -42,8 +43,8 @@ async def opened(server: WireServer, transport: Literal["aiohttp", "sdk"]) -> As
         }
         options = UpstreamOptions(**{**known, **fields})
         retries = RetryOptions(max_attempts=max_attempts, max_elapsed_s=max_elapsed_s)
-        upstreams.append(open_upstream("anthropic", options, retries))
-        return upstreams[-1]
+        upstreams.append(open_upstream(options))
+        return Tried(upstreams[-1], Retries(retries))
 
     yield opener
     for upstream in upstreams:

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from app.core import errors
+from app.core.metering import Meter
 from app.core.usage import Usage
-from app.dialects.anthropic.stream import EventReader, StreamTap
-from app.ports import Upstream, UpstreamStream
+from app.ports import UpstreamStream
 from app.simulator.server import running_simulator
-from tests.upstream.anthropic.calls import RecordingHold, call
+from tests.upstream.anthropic.calls import RecordingHold, Tried, call
 from tests.upstream.anthropic.conftest import Opener
 
 LONG = "The quick brown fox jumps over the lazy dog. " * 600
@@ -36,7 +36,7 @@ async def control(simulator: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def simulated(opened: Opener, simulator: str, control: aiohttp.ClientSession) -> Upstream:
+def simulated(opened: Opener, simulator: str, control: aiohttp.ClientSession) -> Tried:
     del control  # it has reset the simulator
     return opened(max_attempts=2, base_url=simulator)
 
@@ -46,32 +46,30 @@ async def fault(control: aiohttp.ClientSession, **fields: Any) -> None:
         assert answer.status == 200
 
 
-async def read(tap: StreamTap, stream: UpstreamStream) -> None:
-    reader = EventReader()
-    async for chunk in stream.chunks():
-        tap.feed(reader.feed(chunk), time.monotonic())
+async def read(stream: UpstreamStream) -> None:
+    async for _ in stream.parts():
+        pass
 
 
-async def metered(upstream: Upstream, hold: RecordingHold, **fields: Any) -> StreamTap:
-    tap = StreamTap()
+async def metered(upstream: Tried, hold: RecordingHold, **fields: Any) -> Meter:
     async with upstream.stream(call(stream=True, **fields), hold) as stream:
-        await read(tap, stream)
-    return tap
+        await read(stream)
+    return stream.meter
 
 
-async def test_a_stream_counts_what_a_whole_answer_counts(simulated: Upstream) -> None:
+async def test_a_stream_counts_what_a_whole_answer_counts(simulated: Tried) -> None:
     reply = await simulated.send(call(), RecordingHold())
-    tap = await metered(simulated, RecordingHold())
-    assert tap.meter.finished
-    assert tap.meter.usage == reply.usage
+    meter = await metered(simulated, RecordingHold())
+    assert meter.finished
+    assert meter.usage == reply.usage
     assert reply.usage.output_tokens > 0
-    assert tap.stop_reason == reply.stop_reason
+    assert meter.stop_reason == reply.stop_reason
     assert await simulated.count_tokens(call()) == reply.usage.prompt_tokens
 
 
-async def test_writes_and_reads_of_the_cache_land_in_their_buckets(simulated: Upstream) -> None:
+async def test_writes_and_reads_of_the_cache_land_in_their_buckets(simulated: Tried) -> None:
     written = (await simulated.send(call(system=SYSTEM), RecordingHold())).usage
-    again = (await metered(simulated, RecordingHold(), system=SYSTEM)).meter.usage
+    again = (await metered(simulated, RecordingHold(), system=SYSTEM)).usage
     assert isinstance(again, Usage)
     assert written.cache_write_1h_tokens == again.cache_read_tokens > 4_096
     assert (written.cache_write_5m_tokens, written.cache_read_tokens) == (0, 0)
@@ -81,7 +79,7 @@ async def test_writes_and_reads_of_the_cache_land_in_their_buckets(simulated: Up
 
 @pytest.mark.parametrize("kind", ["reset", "garbage", "truncated_body", "drop_after_generation"])
 async def test_an_unknown_outcome_is_retried_with_another_bound(
-    simulated: Upstream, control: aiohttp.ClientSession, kind: str
+    simulated: Tried, control: aiohttp.ClientSession, kind: str
 ) -> None:
     await fault(control, kind=kind)
     hold = RecordingHold()
@@ -92,16 +90,14 @@ async def test_an_unknown_outcome_is_retried_with_another_bound(
 
 
 async def test_a_stream_that_is_cut_keeps_its_exact_input(
-    simulated: Upstream, control: aiohttp.ClientSession
+    simulated: Tried, control: aiohttp.ClientSession
 ) -> None:
     whole = (await simulated.send(call(), RecordingHold())).usage
     await fault(control, kind="reset_mid_stream", after_deltas=3)
-    tap = StreamTap()
     async with simulated.stream(call(stream=True), RecordingHold()) as stream:
         with pytest.raises(errors.APIResponseValidationError):
-            await read(tap, stream)
-    tap.cut(time.monotonic())
-    estimate = tap.meter.estimate(64)
+            await read(stream)
+    estimate = stream.meter.estimate(64, time.monotonic())
     assert estimate is not None
     assert estimate.input_tokens == whole.input_tokens
     assert 3 <= estimate.output_tokens <= 64

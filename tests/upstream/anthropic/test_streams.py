@@ -8,7 +8,7 @@ import pytest
 
 from app.core import errors
 from app.ports import UpstreamStream
-from tests.upstream.anthropic.calls import RecordingHold, call
+from tests.upstream.anthropic.calls import RecordingHold, bytes_of, call
 from tests.upstream.anthropic.conftest import Opener
 from tests.upstream.anthropic.wire_server import (
     Connection,
@@ -22,7 +22,10 @@ from tests.upstream.anthropic.wire_server import (
     whole,
 )
 
-START = b'event: message_start\ndata: {"type": "message_start"}\n\n'
+START = (
+    b'event: message_start\ndata: {"type": "message_start", "message": {"id": "msg_1", '
+    b'"model": "claude-haiku-4-5-20251001", "usage": {"input_tokens": 9, "output_tokens": 1}}}\n\n'
+)
 DELTA = b'event: content_block_delta\r\ndata: {"type": "content_block_delta"}\r\n\r\n'
 STOP = b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
 OVERLOADED = (
@@ -32,7 +35,7 @@ OVERLOADED = (
 
 
 async def read_into(seen: list[bytes], stream: UpstreamStream) -> None:
-    async for chunk in stream.chunks():
+    async for chunk in bytes_of(stream):
         seen.append(chunk)  # noqa: PERF401 - kept when the stream breaks off
 
 
@@ -40,10 +43,10 @@ async def test_a_streams_bytes_are_relayed_as_they_came(server: WireServer, open
     server.script(streamed(START, DELTA[:20], DELTA[20:], STOP, pause_s=0.02))
     hold = RecordingHold()
     async with opened().stream(call(stream=True), hold) as stream:
-        chunks = [chunk async for chunk in stream.chunks()]
+        chunks = [chunk async for chunk in bytes_of(stream)]
     assert b"".join(chunks) == START + DELTA + STOP
     assert len(chunks) > 1
-    assert stream.request_id == "req_2"
+    assert stream.headers["request-id"] == "req_2"
     assert stream.headers["content-type"] == "text/event-stream"
     assert [(a.status, a.error, a.request_id) for a in hold.attempts] == [(200, None, "req_2")]
     assert b'"stream":true' in server.requests[0].body
@@ -56,7 +59,7 @@ async def test_a_stream_read_to_its_end_gives_its_connection_back(
     upstream = opened()
     for _ in range(3):
         async with upstream.stream(call(stream=True), RecordingHold()) as stream:
-            async for _ in stream.chunks():
+            async for _ in bytes_of(stream):
                 pass
     assert (len(server.requests), server.connections) == (3, 1)
 
@@ -66,13 +69,13 @@ async def test_the_first_bytes_come_before_the_rest_is_written(
 ) -> None:
     server.script(streamed(START, end="hang"))
     async with opened().stream(call(stream=True), RecordingHold()) as stream:
-        assert await anext(stream.chunks()) == START
+        assert await anext(bytes_of(stream)) == START
 
 
 async def test_leaving_early_closes_the_connection(server: WireServer, opened: Opener) -> None:
     server.script(streamed(START, end="hang"))
     async with opened().stream(call(stream=True), RecordingHold()) as stream:
-        await anext(stream.chunks())
+        await anext(bytes_of(stream))
         assert not server.left.is_set()
     await asyncio.wait_for(server.left.wait(), 2)
 
@@ -82,7 +85,7 @@ async def test_a_stream_is_retried_until_its_first_byte(server: WireServer, open
     server.script(failure(529, headers=again), failure(500, headers=again), streamed(START, STOP))
     hold = RecordingHold()
     async with opened(max_attempts=3).stream(call(stream=True), hold) as stream:
-        assert b"".join([chunk async for chunk in stream.chunks()]) == START + STOP
+        assert b"".join([chunk async for chunk in bytes_of(stream)]) == START + STOP
     assert [status for status, _ in hold.outcomes] == [529, 500, 200]
     assert hold.held == 0
 
@@ -93,7 +96,7 @@ async def test_a_stream_that_begins_with_an_error_was_refused(
     server.script(streamed(OVERLOADED), streamed(START, STOP))
     hold = RecordingHold()
     async with opened(max_attempts=2).stream(call(stream=True), hold) as stream:
-        assert b"".join([chunk async for chunk in stream.chunks()]) == START + STOP
+        assert b"".join([chunk async for chunk in bytes_of(stream)]) == START + STOP
     assert hold.outcomes == [(529, "OverloadedError"), (200, None)]
 
 
@@ -114,8 +117,11 @@ async def test_an_error_after_the_first_event_is_relayed(
 ) -> None:
     server.script(streamed(START, OVERLOADED, pause_s=0.02))
     hold = RecordingHold()
+    seen: list[bytes] = []
     async with opened(max_attempts=2).stream(call(stream=True), hold) as stream:
-        assert b"".join([chunk async for chunk in stream.chunks()]) == START + OVERLOADED
+        with pytest.raises(errors.OverloadedError):
+            await read_into(seen, stream)
+    assert b"".join(seen) == START + OVERLOADED
     assert len(hold.attempts) == 1
 
 
@@ -140,7 +146,7 @@ async def test_silence_in_a_stream_is_a_timeout(server: WireServer, opened: Open
     server.script(streamed(START, end="hang"))
     upstream = opened(idle_timeout_s=0.2)
     async with upstream.stream(call(stream=True), RecordingHold()) as stream:
-        chunks = stream.chunks()
+        chunks = bytes_of(stream)
         assert await anext(chunks) == START
         with pytest.raises(errors.APITimeoutError):
             await anext(chunks)
@@ -152,7 +158,7 @@ async def test_a_stream_may_take_longer_than_a_whole_answer(
     server.script(streamed(START, DELTA, DELTA, DELTA, STOP, pause_s=0.2))
     upstream = opened(total_timeout_s=0.6, idle_timeout_s=2)
     async with upstream.stream(call(stream=True), RecordingHold()) as stream:
-        assert b"".join([chunk async for chunk in stream.chunks()]).endswith(STOP)
+        assert b"".join([chunk async for chunk in bytes_of(stream)]).endswith(STOP)
 
 
 async def test_a_stream_that_never_ends_is_a_timeout(server: WireServer, opened: Opener) -> None:
@@ -170,7 +176,7 @@ async def test_a_slow_reader_is_not_a_silent_stream(server: WireServer, opened: 
     upstream = opened(idle_timeout_s=0.3)
     async with upstream.stream(call(stream=True), RecordingHold()) as stream:
         seen = b""
-        async for chunk in stream.chunks():
+        async for chunk in bytes_of(stream):
             seen += chunk
             await asyncio.sleep(0.4)
     assert seen == START + DELTA + STOP
@@ -194,7 +200,7 @@ async def test_what_breaks_before_the_first_byte_is_retried_with_another_bound(
     server.script(reset, raw(head(200, {"Content-Length": "9"})), streamed(START, STOP))
     hold = RecordingHold()
     async with opened(max_attempts=3).stream(call(stream=True), hold) as stream:
-        assert b"".join([chunk async for chunk in stream.chunks()]) == START + STOP
+        assert b"".join([chunk async for chunk in bytes_of(stream)]) == START + STOP
     assert hold.held == 2
     assert [a.charged for a in hold.attempts] == [True, True, False]
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.calls.attempts import Retries, RetryOptions, backoff_s, is_transient, retry_after_s
 from app.core import errors
 from app.core.errors import status_error
-from app.upstream.options import RetryOptions
-from app.upstream.retries import Retries, backoff_s, is_transient, retry_after_s
 from tests.upstream.anthropic.calls import RecordingHold
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -88,7 +87,7 @@ class Scripted:
         return outcome
 
     async def run(self, hold: RecordingHold, options: RetryOptions) -> str:
-        return await Retries("anthropic", options).run(self.attempt, lambda _: None, hold)
+        return await Retries(options).run(self.attempt, lambda _: {}, "anthropic", hold)
 
 
 def overloaded(retry_after: str) -> errors.OverloadedError:
@@ -144,13 +143,13 @@ async def test_no_bound_is_held_for_a_retry_that_is_not_made() -> None:
 
 
 async def test_calls_that_retry_at_the_same_time_do_not_disturb_each_other() -> None:
-    retries = Retries("anthropic", RetryOptions(max_attempts=4))
+    retries = Retries(RetryOptions(max_attempts=4))
 
     async def one(number: int) -> tuple[str, int]:
         failures = [overloaded(f"0.0{n}") for n in range(number % 4)]
         scripted = Scripted(*failures, f"done {number}")
         hold = RecordingHold()
-        result = await retries.run(scripted.attempt, lambda _: None, hold)
+        result = await retries.run(scripted.attempt, lambda _: {}, "anthropic", hold)
         return result, len(hold.attempts)
 
     results = await asyncio.gather(*(one(number) for number in range(20)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
+from types import TracebackType
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
@@ -23,8 +25,8 @@ from app.core.errors import (
     UncertainError,
     UpstreamError,
 )
-from app.ports import Attempt, Hold
-from app.upstream.options import RetryOptions
+from app.core.values import value
+from app.ports import Attempt, Hold, UpstreamStream
 
 TRANSIENT = (
     APIConnectionError,
@@ -37,8 +39,18 @@ TRANSIENT = (
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 JITTER = 0.25
+REQUEST_ID = "request-id"
 
 _T = TypeVar("_T")
+
+
+@value
+class RetryOptions:
+    """How often and how long a call is tried."""
+
+    max_attempts: int = 3
+    max_elapsed_s: float = 60.0
+    max_retry_after_s: float = 30.0
 
 
 def is_transient(error: BaseException) -> bool:
@@ -85,14 +97,14 @@ def _number(text: str | None) -> float | None:
 class Retries:
     """Tries attempts until one succeeds, none is left, or waiting would take too long."""
 
-    def __init__(self, upstream: str, options: RetryOptions) -> None:
-        self._upstream = upstream
+    def __init__(self, options: RetryOptions) -> None:
         self._options = options
 
     async def run(
         self,
         attempt: Callable[[], Awaitable[_T]],
-        request_id_of: Callable[[_T], str | None],
+        headers_of: Callable[[_T], Mapping[str, str]],
+        upstream: str,
         hold: Hold,
     ) -> _T:
         """The first success; every try is noted in `hold.attempts`.
@@ -104,14 +116,14 @@ class Retries:
         # idle; a failure is then raised again as the first attempt that tenacity sees.
         started_s = time.monotonic()
         try:
-            return await self._noted(attempt, request_id_of, hold)
+            return await self._noted(attempt, headers_of, upstream, hold)
         except UpstreamError as error:
             if not is_transient(error):
                 raise
             first = error
 
         async def again() -> _T:
-            return await self._noted(attempt, request_id_of, hold)
+            return await self._noted(attempt, headers_of, upstream, hold)
 
         return await self._retried(again, first, started_s, hold)
 
@@ -150,7 +162,8 @@ class Retries:
     async def _noted(
         self,
         attempt: Callable[[], Awaitable[_T]],
-        request_id_of: Callable[[_T], str | None],
+        headers_of: Callable[[_T], Mapping[str, str]],
+        upstream: str,
         hold: Hold,
     ) -> _T:
         started_s = time.monotonic()
@@ -159,21 +172,19 @@ class Retries:
         request_id: str | None = None
         try:
             result = await attempt()
-            request_id = request_id_of(result)
+            request_id = headers_of(result).get(REQUEST_ID)
             return result
         except BaseException as error:
             status = error.status if isinstance(error, APIStatusError | UncertainError) else None
             if isinstance(error, APIStatusError):
-                request_id = error.headers.get("request-id")
+                request_id = error.headers.get(REQUEST_ID)
             elif isinstance(error, UncertainError):
                 request_id = error.request_id
             error_name = type(error).__name__
             raise
         finally:
             latency_ms = round((time.monotonic() - started_s) * 1000)
-            hold.attempts.append(
-                Attempt(self._upstream, status, error_name, latency_ms, request_id)
-            )
+            hold.attempts.append(Attempt(upstream, status, error_name, latency_ms, request_id))
 
     def _wait_s(self, state: RetryCallState) -> float:
         asked_s = self._asked_s(state)
@@ -205,3 +216,38 @@ def _error_of(state: RetryCallState) -> BaseException | None:
 def _is_retried(state: RetryCallState) -> bool:
     error = _error_of(state)
     return error is not None and is_transient(error)
+
+
+class OpenedStream:
+    """A stream once an attempt has opened it; entered and left as a context."""
+
+    def __init__(
+        self,
+        retries: Retries,
+        stream: Callable[[], AbstractAsyncContextManager[UpstreamStream]],
+        upstream: str,
+        hold: Hold,
+    ) -> None:
+        self._retries = retries
+        self._stream = stream
+        self._upstream = upstream
+        self._hold = hold
+
+    async def __aenter__(self) -> UpstreamStream:
+        return await self._retries.run(self._attempt, _stream_headers, self._upstream, self._hold)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, traceback)
+
+    async def _attempt(self) -> UpstreamStream:
+        self._context = self._stream()
+        return await self._context.__aenter__()
+
+
+def _stream_headers(stream: UpstreamStream) -> Mapping[str, str]:
+    return stream.headers
