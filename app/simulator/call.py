@@ -12,7 +12,7 @@ import orjson
 from app.simulator.errors import ApiError, error_body, invalid
 from app.simulator.facts import MODELS, VERSIONS, Model
 from app.simulator.journal import Entry, Journal, kept_headers, key_fingerprint
-from app.simulator.json_values import JsonObject
+from app.simulator.json_values import JsonObject, parsed
 from app.simulator.state import Simulator
 from app.simulator.validation import Asked
 from app.simulator.wire import Wire
@@ -87,8 +87,8 @@ async def read_call(call: Call) -> None:
     raw = await call.wire.read_body()
     call.entry.raw_body = raw
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        body = parsed(raw)
+    except ValueError as error:
         raise invalid(f"The request body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
         raise invalid("The request body is not valid JSON: an object is required")

@@ -64,7 +64,7 @@ async def _read_log(request: Request) -> Response:
     entries = journal.after(int(after), None if limit is None else int(limit))
     return _answer(
         {
-            "entries": [entry.as_json() for entry in entries],
+            "entries": [entry.as_json(raw=query.get("raw") == "1") for entry in entries],
             "last_id": entries[-1].id if entries else int(after),
             "billed_nano_usd": journal.billed_nano_usd,
         }

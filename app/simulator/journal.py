@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-import orjson
-
 from app.simulator.bill import bill
 from app.simulator.facts import Model
-from app.simulator.json_values import JsonObject
+from app.simulator.json_values import JsonObject, parsed
 
 _MOST_ENTRIES: Final = 100_000
 _KEPT_HEADERS: Final = frozenset(
@@ -51,9 +49,11 @@ class Entry:
     billed_nano_usd: int = 0
     open: bool = True
 
-    def as_json(self) -> JsonObject:
+    def as_json(self, *, raw: bool = False) -> JsonObject:
+        """`raw` adds the body's own text, with every digit of its numbers."""
         shown = {name: getattr(self, name) for name in _SHOWN}
-        return shown | {"body": _body_json(self.raw_body)}
+        shown["body"] = _body_json(self.raw_body)
+        return shown | {"raw_body": self.raw_body.decode(errors="replace")} if raw else shown
 
 
 _SHOWN: Final = tuple(name for name in Entry.__slots__ if name != "raw_body")
@@ -122,6 +122,6 @@ def _body_json(raw: bytes) -> object:
     if not raw:
         return None
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        return parsed(raw)
+    except ValueError:
         return raw.decode(errors="replace")

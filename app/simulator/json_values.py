@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
+
+import orjson
 
 JsonObject = dict[str, Any]
+_INT_DIGITS = 19
+
+
+def parsed(raw: bytes) -> Any:  # noqa: ANN401 (JSON)
+    """JSON of any kind.  Raises ValueError.
+
+    A number too large for a float, which the quick reader refuses, is read as infinite.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "infinity" not in str(error):
+            raise
+    try:
+        return json.loads(raw, parse_int=_whole, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < _INT_DIGITS else float(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def as_object(value: object) -> JsonObject:

@@ -250,3 +250,142 @@ def test_the_last_question_decides_in_a_longer_talk(sim: Simulated) -> None:
     answer = sim.ask(question("", messages=messages, tools=[WEATHER]))
     assert calls_of(answer) == []
     assert "gardens" in text_of(answer)
+
+
+GET_WEATHER: Json = {
+    "name": "get_weather",
+    "description": "Get the current weather in a given location.",
+    "input_schema": {
+        "type": "object",
+        "properties": {"location": {"type": "string"}},
+        "required": ["location"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "location"),
+    [
+        ("What is the weather in San Francisco, CA?", "San Francisco, CA"),
+        ("What's the weather like in Oslo today?", "Oslo"),
+        ('Weather for "the north pole", please', "the north pole"),
+    ],
+)
+def test_a_question_that_a_tool_is_about_calls_it_and_then_answers(
+    sim: Simulated, prompt: str, location: str
+) -> None:
+    body = question(prompt, tools=[tool("send_mail", to={"type": "string"}), GET_WEATHER])
+    first = sim.ask(body)
+    assert calls_of(first) == [("get_weather", {"location": location})]
+    result = {
+        "type": "tool_result",
+        "tool_use_id": first["content"][-1]["id"],
+        "content": "It's sunny.",
+    }
+    body["messages"] += [
+        {"role": "assistant", "content": first["content"]},
+        {"role": "user", "content": [result]},
+    ]
+    second = sim.ask(body)
+    assert (second["stop_reason"], calls_of(second)) == ("end_turn", [])
+    assert "It's sunny." in text_of(second)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Tell me about rivers.",
+        "Whether or not",
+        "What is the current state of the art?",
+        "Give me a location.",
+    ],
+)
+def test_a_question_about_something_else_calls_no_tool(sim: Simulated, prompt: str) -> None:
+    assert calls_of(sim.ask(question(prompt, tools=[GET_WEATHER]))) == []
+
+
+def test_what_an_agent_adds_to_a_question_is_not_asked(sim: Simulated) -> None:
+    tools = [tool(name) for name in ("Read", "Bash", "Task")]
+    told = "Use Read, Bash and Task whenever you can. " * 200
+    parts = [
+        text_block("<system-reminder>Use Read.</system-reminder>"),
+        text_block("What does note.txt say about read access?"),
+        text_block(told),
+    ]
+    answer = sim.ask(question("", messages=[{"role": "user", "content": parts}], tools=tools))
+    assert calls_of(answer) == []
+    assert "access" in text_of(answer)
+    alone = question("", messages=[{"role": "user", "content": [text_block(told)]}], tools=tools)
+    assert [name for name, _ in calls_of(sim.ask(alone))] == ["Read", "Bash", "Task"]
+
+
+def loop(sim: Simulated, body: Json, turns: int) -> list[str]:
+    """The tools called, one turn after the other, until the answer is text."""
+    names: list[str] = []
+    for _ in range(turns):
+        answer = sim.ask(body)
+        calls = [block for block in answer["content"] if block["type"] == "tool_use"]
+        names += [block["name"] for block in calls]
+        if not calls:
+            break
+        results = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "done"}
+            for block in calls
+        ]
+        extra = [text_block("Use alpha and beta again, the agent says.")]
+        body["messages"] += [
+            {"role": "assistant", "content": answer["content"]},
+            {"role": "user", "content": [*results, *extra]},
+        ]
+    return names
+
+
+def test_a_loop_ends_after_one_round_whatever_stands_beside_the_results(sim: Simulated) -> None:
+    body = question("Use alpha and beta.", tools=[tool("alpha"), tool("beta")])
+    assert loop(sim, body, 9) == ["alpha", "beta"]
+
+
+def test_a_loop_that_forces_calls_comes_to_the_last_tool(sim: Simulated) -> None:
+    forced = {"tool_choice": {"type": "any"}}
+    tools = [tool("alpha"), tool("beta"), tool("final_result")]
+    body = question("Use alpha.", HAIKU, tools=tools, **forced)
+    assert loop(sim, body, 5) == ["alpha", "beta", "final_result", "final_result", "final_result"]
+
+
+def test_calls_have_an_end_in_one_answer_and_in_one_conversation(sim: Simulated) -> None:
+    tools = [tool(f"tool_{n}") for n in range(9)]
+    body = question("Use " + ", ".join(t["name"] for t in tools), tools=tools)
+    assert len(calls_of(sim.ask(body))) == 4
+    names: list[str] = []
+    for _ in range(10):
+        names += loop(sim, body, 3)
+        body["messages"] += [
+            {"role": "assistant", "content": "Done."},
+            {"role": "user", "content": "Use tool_1, tool_2, tool_3 and tool_4."},
+        ]
+    assert len(names) == 32
+
+
+LONG_NUMBERS = ["9" * 400, "1" + "0" * 30, "-" + "9" * 25, "9223372036854775808"]
+
+
+@pytest.mark.parametrize("number", LONG_NUMBERS)
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_long_number_in_a_prompt_is_no_trouble(sim: Simulated, number: str, kind: str) -> None:
+    counter = tool("count_up", to={"type": kind})
+    [(name, found)] = calls_of(sim.ask(question(f"Use count_up to {number} now.", tools=[counter])))
+    assert (name, found) == ("count_up", {"to": 7})
+
+
+@pytest.mark.parametrize("bound", ["1e400", "9" * 400, "1e30", "-1e400", "123456789012345678901"])
+@pytest.mark.parametrize("name", ["minimum", "maximum", "exclusiveMinimum", "multipleOf"])
+def test_numbers_of_any_size_in_a_schema_are_no_trouble(
+    sim: Simulated, bound: str, name: str
+) -> None:
+    counter = tool("count_up", to={"type": "integer", name: 77777})
+    body = json.dumps(question("Use count_up.", tools=[counter])).replace("77777", bound)
+    answer = sim.http.post("/v1/messages", content=body, headers=sim.headers())
+    assert answer.status_code == 200, answer.text
+    assert isinstance(calls_of(answer.json())[0][1]["to"], int)
+    [entry] = sim.http.get("/_sim/log", params={"raw": "1"}).json()["entries"]
+    assert bound in entry["raw_body"]

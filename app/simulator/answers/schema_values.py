@@ -27,6 +27,7 @@ _FORMATS: Final = MappingProxyType(
 _DEEPEST: Final = 12
 _MOST_ITEMS: Final = 100
 _MOST_CHARS: Final = 10_000
+_LARGEST: Final = 2.0**53  # whole numbers beyond it do not survive every JSON reader
 
 
 class SchemaValues:
@@ -114,8 +115,8 @@ class SchemaValues:
     def _integer(self, schema: JsonObject) -> int:
         value = math.floor(self._bounded(schema))
         least = schema.get("minimum")
-        value = max(value, math.ceil(least)) if least is not None else value
-        step = int(schema.get("multipleOf", 1)) or 1
+        value = max(value, math.ceil(_within(least))) if least is not None else value
+        step = abs(int(_within(schema.get("multipleOf", 1)))) or 1
         return -(-value // step) * step
 
     def _number(self, schema: JsonObject) -> float | int:
@@ -125,16 +126,21 @@ class SchemaValues:
     def _bounded(self, schema: JsonObject) -> float:
         value = self._numbers.pop(0) if self._numbers else 7.0
         if "minimum" in schema:
-            value = max(value, float(schema["minimum"]))
+            value = max(value, _within(schema["minimum"]))
         if "exclusiveMinimum" in schema:
-            value = max(value, float(schema["exclusiveMinimum"]) + 1)
+            value = max(value, _within(schema["exclusiveMinimum"]) + 1)
         if "maximum" in schema:
-            value = min(value, float(schema["maximum"]))
+            value = min(value, _within(schema["maximum"]))
         if "exclusiveMaximum" in schema:
-            value = min(value, float(schema["exclusiveMaximum"]) - 1)
+            value = min(value, _within(schema["exclusiveMaximum"]) - 1)
         return value
 
     def _one_of(self, options: list[Any]) -> Any:  # noqa: ANN401 (JSON)
         chosen = options[self._drawn % len(options)]
         self._drawn += 1
         return chosen
+
+
+def _within(bound: float) -> float:
+    """A schema's own number, as far as whole numbers can be told apart."""
+    return max(-_LARGEST, min(_LARGEST, float(bound)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.simulator.answers.question import Question
+from app.simulator.answers.relevance import most_relevant
 from app.simulator.answers.schema_values import SchemaValues
 from app.simulator.json_values import JsonObject, as_object, as_objects
 from app.simulator.prompt import is_web_search
@@ -17,6 +18,8 @@ _ANY_TOOL: Final = re.compile(
 _SEARCH: Final = re.compile(r"\b(?:search|look up|google)\b", re.IGNORECASE)
 _TIMES: Final = re.compile(r"\bsearch(?:es|ing)?\b.{0,40}?\b(\d{1,2})\s+times\b", re.IGNORECASE)
 _MOST_SEARCHES: Final = 5
+_MOST_CALLS_AT_ONCE: Final = 4
+_MOST_CALLS: Final = 32  # in one conversation; more only where the request forces them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,12 @@ def choose_calls(body: JsonObject, question: Question) -> list[ToolCall]:
     kind = choice.get("type", "auto")
     if not tools or kind == "none":
         return []
-    chosen = _mentioned(tools, question.text)
     if kind == "tool":
         chosen = [tool for tool in tools if tool["name"] == choice.get("name")]
     elif kind == "any":
-        chosen = chosen or tools[:1]
-    elif question.tool_results:
-        chosen = []
-    elif not chosen and _ANY_TOOL.search(question.text):
-        chosen = tools[:1]
+        chosen = _forced(tools, question)
+    else:
+        chosen = _wanted(tools, question)
     if choice.get("disable_parallel_tool_use") is True:
         chosen = chosen[:1]
     return [ToolCall(str(tool["name"]), _input(tool, question)) for tool in chosen]
@@ -61,14 +61,37 @@ def _is_called_by_client(tool: JsonObject) -> bool:
     return "input_schema" in tool
 
 
+def _wanted(tools: list[JsonObject], question: Question) -> list[JsonObject]:
+    """Once for each thing that a person says: after the results comes the answer."""
+    if question.tool_results or question.calls_so_far >= _MOST_CALLS:
+        return []
+    named = _mentioned(tools, question.text)[:_MOST_CALLS_AT_ONCE]
+    if named:
+        return named
+    if _ANY_TOOL.search(question.text):
+        return most_relevant(tools, question.text) or tools[:1]
+    return most_relevant(tools, question.text)
+
+
+def _forced(tools: list[JsonObject], question: Question) -> list[JsonObject]:
+    """What has not been called yet comes first; when all have, the last one ends the loop."""
+    fresh = [tool for tool in tools if tool["name"] not in question.called]
+    named = _mentioned(fresh, question.text)[:_MOST_CALLS_AT_ONCE]
+    return named or most_relevant(fresh, question.text) or fresh[:1] or tools[-1:]
+
+
 def _mentioned(tools: list[JsonObject], text: str) -> list[JsonObject]:
-    """In the order of mention; a name also counts with its parts set apart by spaces."""
+    """In the order of mention; a name also counts with its parts set apart by spaces.
+
+    A name that is an ordinary word ("Read") counts only as it is spelt.
+    """
     found: list[tuple[int, JsonObject]] = []
     for tool in tools:
         name = str(tool["name"])
         spaced = re.sub(r"[_-]+", " ", name)
         forms = "|".join(re.escape(form) for form in (name, spaced))
-        match = re.search(rf"(?<![\w-])(?:{forms})(?![\w-])", text, re.IGNORECASE)
+        case = re.NOFLAG if name.isalpha() else re.IGNORECASE
+        match = re.search(rf"(?<![\w-])(?:{forms})(?![\w-])", text, case)
         if match:
             found.append((match.start(), tool))
     return [tool for _, tool in sorted(found, key=lambda pair: pair[0])]
