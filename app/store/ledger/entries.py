@@ -1,4 +1,7 @@
-"""What the ledger's writer is asked to enter, and what it answers."""
+"""What the ledger's writer is asked to enter, and how each entry is answered.
+
+A hold makes them, the writer puts them into a transaction and hands each its outcome.
+"""
 
 from __future__ import annotations
 
@@ -44,31 +47,50 @@ class Closing:
 class Open:
     """Hold the reservation's bound.  Answer: Granted, or the Refusal to raise.
 
-    `give_back` takes a grant whose caller stopped waiting for it.
+    `give_back` takes a grant whose caller no longer waits for it; `release` makes the entry that
+    undoes a hold which was refused though it may have been committed.
     """
 
     reservation: Reservation
     future: Future[Granted | Refusal]
-    give_back: Callable[[Granted | Refusal], None]
+    give_back: Callable[[Granted], None]
+    release: Callable[[], Close]
+
+    def answer(self, outcome: Granted | Refusal) -> None:
+        """Answer whoever waits."""
+        if self.future.cancelled() and isinstance(outcome, Granted):
+            self.give_back(outcome)
+        elif not self.future.done():
+            self.future.set_result(outcome)
 
 
 @dataclass(slots=True, eq=False)
 class Extend:
-    """Hold once more what was granted.  Answer: whether it fitted."""
+    """Hold once more what was granted.  Answer: whether it fitted.
+
+    `lost` says that it was answered with no, though it may have been committed.
+    """
 
     request_id: str
     key_id: str
     granted_nano_usd: int
     windows: tuple[WindowRow, ...]
     future: Future[bool]
+    lost: bool = False
+
+    def answer(self, fitted: bool) -> None:  # noqa: FBT001  # the answer itself
+        """Answer whoever waits."""
+        if not self.future.done():
+            self.future.set_result(fitted)
 
 
 @dataclass(slots=True, eq=False)
 class Close:
-    """Settle or release. `verify`: what the row says goes before what this process remembers.
+    """Settle or release.  Answer: what the tightest limit has left, in nano-USD; None without one.
 
-    Answer: what the tightest limit has left, in nano-USD; None without a limit.  `wakes` is no
-    more than a bell: it may be replaced by whoever waits, so that no cancellation loses an answer.
+    `verify`: what the row says goes before what this process remembers. Whoever waits does so on
+    `wakes`, and looks at `answered` when it is woken: a wait that is cancelled is begun again with
+    another future, so that no cancellation loses the answer.
     """
 
     request_id: str

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from app.core.errors import (
     APIConnectionError,
@@ -17,9 +17,10 @@ from app.core.errors import (
     Refusal,
 )
 from app.core.money import NANO_PER_USD
-from app.ports import Attempt, CallRecord, Charge, CostSource, Reservation
+from app.ports import Attempt, CallRecord, Charge, CostSource, Recorder, Reservation
 from app.store.ledger.call_rows import closing
-from app.store.ledger.entries import Close, Closing, Entry, Extend, Granted, Open, State
+from app.store.ledger.entries import Close, Closing, Extend, Granted, Open, State
+from app.store.ledger.writer import BatchWriter
 
 OutcomeOf = Callable[[BaseException, str], tuple[int, str]]
 """The status and code that a row shows of a call of that dialect which ended with an error."""
@@ -31,32 +32,27 @@ _STOPPED = (503, "gateway_stopped")
 _NEVER_SETTLED = (500, "internal_error")
 
 
-class Desk(Protocol):
-    """What a hold needs of its ledger."""
-
-    outcome_of: OutcomeOf
-
-    def submit(self, entry: Entry) -> None:
-        """Enter it with the next transaction."""
-
-    def opened(self, hold: OpenHold) -> None:
-        """Note an open hold."""
-
-    def closed(self, hold: OpenHold, record: CallRecord) -> None:
-        """Note that it was left, and how."""
-
-
 class OpenHold:
     """The context manager of `Ledger.hold`, and the Hold it yields."""
 
-    def __init__(self, desk: Desk, reservation: Reservation) -> None:
+    def __init__(
+        self,
+        writer: BatchWriter,
+        reservation: Reservation,
+        *,
+        outcome_of: OutcomeOf,
+        recorder: Recorder | None,
+    ) -> None:
         self.request_id = reservation.request_id
         self.granted_nano_usd = 0
         self.attempts: list[Attempt] = []
         self.ttft_ms: int | None = None
-        self.doubtful = False  # what was entered for it is not known for sure
-        self._desk = desk
+        self._writer = writer
         self._reservation = reservation
+        self._outcome_of = outcome_of
+        self._recorder = recorder
+        self._doubtful = False  # what was entered for it is not known for sure
+        self._doubts = 0  # the writer's, when the hold was entered
         self._granted: Granted | None = None
         self._kept_nano_usd = 0
         self._charge: Charge | None = None
@@ -83,20 +79,16 @@ class OpenHold:
         if granted is None:
             raise RuntimeError("the hold is not open")
         future = asyncio.get_running_loop().create_future()
-        self._desk.submit(
-            Extend(
-                self.request_id,
-                self._reservation.key.id,
-                granted.nano_usd,
-                granted.windows,
-                future,
-            )
+        entry = Extend(
+            self.request_id, self._reservation.key.id, granted.nano_usd, granted.windows, future
         )
+        self._writer.submit(entry)
         try:
             fitted: bool = await asyncio.shield(future)
         except asyncio.CancelledError:
-            self.doubtful = True  # the entry is on its way: its row will tell
+            self._doubtful = True  # the entry is on its way: its row will tell
             raise
+        self._doubtful = self._doubtful or entry.lost
         if fitted:
             self._kept_nano_usd += granted.nano_usd
         return fitted
@@ -106,12 +98,15 @@ class OpenHold:
             raise BadRequest("this call could cost more than 1,000,000 USD: ask for less")
         self._started_s = time.monotonic()
         future: asyncio.Future[Granted | Refusal] = asyncio.get_running_loop().create_future()
-        self._desk.submit(Open(self._reservation, future, self.give_back))
+        self._doubts = self._writer.doubts
+        self._writer.submit(Open(self._reservation, future, self._give_back, self._release))
         try:
             outcome = await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                self.give_back(future.result())
+                granted = future.result()
+                if isinstance(granted, Granted):
+                    self._give_back(granted)
             raise
         if isinstance(outcome, Refusal):
             raise outcome
@@ -127,7 +122,7 @@ class OpenHold:
         loop = asyncio.get_running_loop()
         end = self._end(error)
         entry = self._close(end, loop.create_future())
-        self._desk.submit(entry)
+        self._writer.submit(entry)
         cancelled: asyncio.CancelledError | None = None
         while not entry.answered:
             try:
@@ -136,23 +131,31 @@ class OpenHold:
                 cancelled = cancellation
                 entry.wakes = loop.create_future()
         self._remaining_nano_usd = entry.remaining_nano_usd
-        self._desk.closed(self, self._record(end))
+        self._tell(end)
         if cancelled is not None:
             raise cancelled
 
-    def give_back(self, outcome: Granted | Refusal) -> None:
+    def _give_back(self, granted: Granted) -> None:
         """Release what was granted to a caller that is gone."""
-        if isinstance(outcome, Refusal):
-            return
-        self._begin(outcome)
+        self._begin(granted)
         end = self._end(LedgerUnavailable("the caller left before the call was sent"))
-        self._desk.submit(self._close(end, asyncio.get_running_loop().create_future()))
-        self._desk.closed(self, self._record(end))
+        self._writer.submit(self._close(end, asyncio.get_running_loop().create_future()))
+        self._tell(end)
+
+    def _release(self) -> Close:
+        """The entry that undoes this hold, if it was committed: its row will tell."""
+        error = LedgerUnavailable("the hold was not confirmed")
+        self._doubtful = True
+        self._granted = self._granted or Granted(0, (), 0, self._reservation.key.team_id)
+        return self._close(self._end(error), asyncio.get_running_loop().create_future())
 
     def _begin(self, granted: Granted) -> None:
         self._granted = granted
         self.granted_nano_usd = granted.nano_usd
-        self._desk.opened(self)
+
+    def _tell(self, end: Closing) -> None:
+        if self._recorder is not None:
+            self._recorder.record(self._record(end))
 
     def _close(self, end: Closing, wakes: asyncio.Future[None]) -> Close:
         asked, granted = self._reservation, self._granted
@@ -168,7 +171,7 @@ class OpenHold:
             windows=granted.windows,
             closing=end,
             wakes=wakes,
-            verify=self.doubtful,
+            verify=self._doubtful or self._doubts != self._writer.doubts,
         )
 
     def _end(self, error: BaseException | None) -> Closing:
@@ -230,4 +233,4 @@ class OpenHold:
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             # Whoever watches the caller gives no reason; a server that stops waiting does.
             return _STOPPED if error.args else _DISCONNECTED
-        return self._desk.outcome_of(error, self._reservation.dialect)
+        return self._outcome_of(error, self._reservation.dialect)

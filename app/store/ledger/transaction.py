@@ -36,59 +36,64 @@ from app.store.ledger.writes import Changes
 from app.store.records.key_views import model_budgets
 
 
-@value
-class Posted:
-    """The answers in the order of the entries; with `missing` rows nothing was entered."""
-
-    outcomes: Sequence[Outcome] = ()
-    missing: Sequence[WindowRow] = ()
-
-
 @dataclass(slots=True)
-class Books:
-    """What every transaction of one process shares.
+class Process:
+    """What every transaction of one gateway process goes by.
 
-    `counted` names the global window that is known to hold what was spent in it without a limit.
+    `budget` is the limit over all keys together; `counted` the id of its window row once that is
+    known to hold what was spent in it before the limit was set.
     """
 
+    id: str
     statements: Statements
-    process_id: str
     budget: GlobalBudget = field(default_factory=GlobalBudget)
     counted: str | None = None
 
 
-def post(connection: Connection, books: Books, entries: Sequence[Entry]) -> Posted:
-    """Enter all of `entries` in the connection's transaction.
+@value
+class Entered:
+    """The outcomes in the order of the entries; with `missing` rows nothing was entered."""
 
-    Raises RowsChanged when a row is not as this process left it. Windows without a row, or whose
-    row must be brought up to date, are returned instead: that is done in a transaction of its
-    own, because inserting while holding locks could deadlock.
-    """
-    return _Posting(connection, books).post(entries)
+    outcomes: Sequence[Outcome] = ()
+    missing: Sequence[WindowRow] = ()
 
 
 class RowsChanged(Exception):
     """Another process took this one for dead and charged its holds: their rows must be read."""
 
 
-class _Posting:
-    def __init__(self, connection: Connection, books: Books) -> None:
+def enter(connection: Connection, process: Process, entries: Sequence[Entry]) -> Entered:
+    """Enter all of `entries` in the connection's transaction.
+
+    Raises RowsChanged when a row is not as this process left it. Windows without a row, or whose
+    row must be brought up to date, are returned instead: that is done in a transaction of its
+    own, because inserting while holding locks could deadlock.
+    """
+    return _Transaction(connection, process).run(entries)
+
+
+class _Transaction:
+    """Reads everything first, decides in memory, writes everything last."""
+
+    def __init__(self, connection: Connection, process: Process) -> None:
         self._connection = connection
-        self._books = books
-        self._statements = books.statements
-        self._balances = Balances(connection, books.statements)
-        self._rollups = Rollups()
+        self._process = process
+        self._statements = process.statements
+        # read
         self._now_us = 0
         self._limits: dict[str, Limits] = {}
-        self._shown: set[tuple[str, str | None]] = set()  # keys with a secret that opens them now
-        self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}
-        self._taken: set[tuple[str, str]] = set()
-        self._found: dict[str, Row[Any]] = {}
+        self._secrets: set[tuple[str, str | None]] = set()  # key ids, each with a valid secret
+        self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}  # by key id and model
+        self._taken: set[tuple[str, str]] = set()  # key ids, each with an idempotency key
+        self._found: dict[str, Row[Any]] = {}  # rows of closes to be verified
+        # to be written
+        self._balances = Balances(connection, process.statements)
+        self._rollups = Rollups()
         self._held: list[Values] = []
         self._extended: dict[str, int] = {}
         self._closed: list[Values] = []
 
-    def post(self, entries: Sequence[Entry]) -> Posted:
+    def run(self, entries: Sequence[Entry]) -> Entered:
         opens = [entry for entry in entries if isinstance(entry, Open)]
         closes = [entry for entry in entries if isinstance(entry, Close)]
         if opens:
@@ -96,34 +101,34 @@ class _Posting:
         self._find_windows(closes)
         missing = [*self._balances.lock(self._wanted(entries)), *self._uncounted()]
         if missing:
-            return Posted(missing=missing)
+            return Entered(missing=missing)
         self._read_rows([close for close in closes if close.verify])
         self._read_duplicates(opens)
-        outcomes = [self._enter(entry) for entry in entries]
+        outcomes = [self._outcome(entry) for entry in entries]
         self._write()
-        return Posted(outcomes)
+        return Entered(outcomes)
 
-    def _enter(self, entry: Entry) -> Outcome:
+    def _outcome(self, entry: Entry) -> Outcome:
         if isinstance(entry, Close):
             return self._close(entry)
         return self._open(entry) if isinstance(entry, Open) else self._extend(entry)
 
     def _read_limits(self, opens: Iterable[Open]) -> None:
-        shown = [entry.reservation.key for entry in opens]
+        asking = [entry.reservation.key for entry in opens]
         dialect = self._statements.dialect
         rows = self._statements.limits.tuples(
             self._connection,
-            ids=texts({key.id for key in shown}, dialect),
-            secrets=texts({key.secret_sha256 for key in shown if key.secret_sha256}, dialect),
+            ids=texts({key.id for key in asking}, dialect),
+            secrets=texts({key.secret_sha256 for key in asking if key.secret_sha256}, dialect),
         )
         found = [Limits(*row) for row in rows]
         self._limits = {limits.id: limits for limits in found}
         self._now_us = (found[0].now_us if found else 0) or clock_us(self._connection)
         for limits in found:
             if not any(map(self._is_over, (limits.revoked_us, limits.expires_us))):
-                self._shown.add((limits.id, None))  # whoever shows none is the gateway itself
+                self._secrets.add((limits.id, None))  # calls of the gateway's own show no secret
                 if not self._is_over(limits.valid_until_us):
-                    self._shown.add((limits.id, limits.sha256))
+                    self._secrets.add((limits.id, limits.sha256))
         for entry in opens:
             key_id, model = entry.reservation.key.id, entry.reservation.model
             if key_id in self._limits and (key_id, model) not in self._windows:
@@ -146,7 +151,7 @@ class _Posting:
             ends = window_end(window, now)
             team_id = limits.team_id or ""
             found.append(window_row("team", team_id, period(window, now), limit, ends))
-        budget = self._books.budget
+        budget = self._process.budget
         if budget.limit_nano_usd is not None:
             ends = window_end(budget.window, now)
             current = period(budget.window, now)
@@ -156,7 +161,7 @@ class _Posting:
     def _uncounted(self) -> Iterable[WindowRow]:
         """The global window, while calls that no limit stood over may be missing from it."""
         for windows in self._windows.values():
-            if windows[-1].kind == "global" and windows[-1].id != self._books.counted:
+            if windows[-1].kind == "global" and windows[-1].id != self._process.counted:
                 return windows[-1:]
         return ()
 
@@ -202,7 +207,7 @@ class _Posting:
     def _open(self, entry: Open) -> Granted | Refusal:
         asked = entry.reservation
         key_id = asked.key.id
-        if (key_id, asked.key.secret_sha256) not in self._shown:
+        if (key_id, asked.key.secret_sha256) not in self._secrets:
             return InvalidApiKey("this key is unknown, replaced, revoked or expired")
         if asked.idempotency_key is not None:
             once = (key_id, asked.idempotency_key)
@@ -216,7 +221,7 @@ class _Posting:
             self._taken.add((key_id, asked.idempotency_key))
         self._balances.move(windows, spent=0, held=granted.nano_usd)
         hold = Granted(granted.nano_usd, windows, self._now_us, self._limits[key_id].team_id)
-        self._held.append(held_row(asked, hold, self._books.process_id))
+        self._held.append(held_row(asked, hold, self._process.id))
         return hold
 
     def _admitted(

@@ -1,11 +1,17 @@
-"""The ledger's writer: one per process, each transaction takes what queued up during the last.
+"""The ledger's writer: one per process; a transaction takes all that was asked during the last one.
 
-A transaction that fails for a reason of the database fails closed: whoever waits to open a call is
-refused, and so is everyone after until a write succeeds; what was to be settled is kept in order
-and tried again. Its commit may have happened all the same, so entries that are tried again are
-first compared with their rows. Any other failure is one entry's own: the batch is taken apart and
-that entry alone fails; a close that cannot be entered leaves its hold standing, to be charged at
-its bound when this process is gone.
+    submit -> queue -> _take a batch -> _commit -> transaction.enter -> entry.answer
+
+What can go wrong, and what then becomes of the entries of the batch:
+
+- A window has no row yet: it is made in a transaction of its own, then the batch is entered.
+- Another transaction won (a deadlock, the same idempotency key): the batch is entered again.
+- A row is not as this process left it: entered again, each close by what its row says.
+- The database fails: whoever waits to open a call is refused, and so is everyone after until a
+  write succeeds; closes stay queued in order. The commit may have happened all the same, so what
+  is entered again is first compared with its row, and refused holds are released.
+- Anything else is one entry's own fault: the batch is taken apart and that entry alone fails. A
+  close that can't be entered leaves its hold standing, to be charged when this process is gone.
 """
 
 from __future__ import annotations
@@ -16,7 +22,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -24,8 +29,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from app.core.errors import LedgerUnavailable
 from app.store.database.engine import Database
 from app.store.ledger.balances import make_windows
-from app.store.ledger.entries import Close, Entry, Extend, Open, Outcome
-from app.store.ledger.transaction import Books, Posted, RowsChanged, post
+from app.store.ledger.entries import Close, Entry, Extend, Open
+from app.store.ledger.transaction import Entered, Process, RowsChanged, enter
+from app.store.ledger.windows import WindowRow
 
 MOST_ENTRIES = 256
 RETRIES = 5  # of a transaction that lost against another one
@@ -39,19 +45,6 @@ _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 _OWN_FAULTS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError, LookupError)
 _BAD_DATA = "22"
 _LOG = logging.getLogger("tollkeeper.ledger")
-
-
-class Owner(Protocol):
-    """Whose entries these are."""
-
-    def deliver(self, entry: Entry, outcome: Outcome) -> None:
-        """Take the answer to an entry that is committed."""
-
-    def lose(self, entry: Open | Extend) -> None:
-        """Learn that an entry was refused, though it may have been committed."""
-
-    def lease_lost(self) -> None:
-        """Learn that another process took this one for dead."""
 
 
 class Load:
@@ -78,12 +71,15 @@ class Load:
 
 
 class BatchWriter:
-    """Takes entries at any time, answers each once it is committed."""
+    """Takes entries at any time, answers each once it is committed.
 
-    def __init__(self, database: Database, books: Books, owner: Owner) -> None:
+    `doubts` counts how often rows were found that this process did not leave so: a hold that was
+    entered before the last time must look at its row. `rows_changed` is set each time.
+    """
+
+    def __init__(self, database: Database, process: Process) -> None:
         self._database = database
-        self._books = books
-        self._owner = owner
+        self._process = process
         self._queue: deque[Entry] = deque()
         self._batch: Sequence[Entry] = ()
         self._stopped = False
@@ -92,6 +88,8 @@ class BatchWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self.broken = False
+        self.doubts = 0
+        self.rows_changed = asyncio.Event()
 
     def submit(self, entry: Entry) -> None:
         """Enter it with the next transaction; while the database is broken nothing is opened.
@@ -127,6 +125,11 @@ class BatchWriter:
     async def drain(self) -> None:
         """Return once everything submitted so far is committed."""
         await self._idle.wait()
+
+    def doubt(self) -> None:
+        """Another process took this one for dead, or moved its rows: each row will tell."""
+        self.doubts += 1
+        self.rows_changed.set()
 
     async def _gather(self) -> None:
         """Let what is ready run first, so that one commit serves all who get this far.
@@ -168,23 +171,24 @@ class BatchWriter:
         """One transaction, again if it lost against another; the error if it failed."""
         error: BaseException | None = None
         for _ in range(RETRIES):
-            posted, error = await self._database.outcome(partial(self._post, batch))
-            if posted is not None and posted.missing:
-                counted, error = await self._database.outcome(partial(self._make, posted))
+            entered, error = await self._database.outcome(partial(self._enter, batch))
+            if entered is not None and entered.missing:
+                make = partial(self._make, entered.missing)
+                counted, error = await self._database.outcome(make)
                 if error is None:
-                    self._books.counted = counted or self._books.counted
+                    self._process.counted = counted or self._process.counted
                     continue
-            if error is None and posted is not None:
-                self._answer(batch, posted)
+            if error is None and entered is not None:
+                self._answer(batch, entered)
                 return None
             if isinstance(error, RowsChanged):
-                self._owner.lease_lost()
-                batch = self._doubt(batch)
+                self.doubt()
+                batch = self._to_verify(batch)
             elif error is None or not _is_conflict(error):
                 break
         return error or OSError("window rows vanish while they are made")
 
-    def _doubt(self, batch: Sequence[Entry]) -> list[Entry]:
+    def _to_verify(self, batch: Sequence[Entry]) -> list[Entry]:
         """What remains of a batch once its rows can't be trusted: lost calls are not retried."""
         for entry in batch:
             if isinstance(entry, Close):
@@ -193,16 +197,16 @@ class BatchWriter:
                 self._refuse(entry)
         return [entry for entry in batch if not isinstance(entry, Extend)]
 
-    def _post(self, batch: Sequence[Entry], connection: Connection) -> Posted:
-        return post(connection, self._books, batch)
+    def _enter(self, batch: Sequence[Entry], connection: Connection) -> Entered:
+        return enter(connection, self._process, batch)
 
-    def _make(self, posted: Posted, connection: Connection) -> str | None:
-        return make_windows(connection, self._books.statements, posted.missing)
+    def _make(self, missing: Sequence[WindowRow], connection: Connection) -> str | None:
+        return make_windows(connection, self._process.statements, missing)
 
-    def _answer(self, batch: Sequence[Entry], posted: Posted) -> None:
+    def _answer(self, batch: Sequence[Entry], entered: Entered) -> None:
         self.broken = False
-        for entry, outcome in zip(batch, posted.outcomes, strict=True):
-            self._owner.deliver(entry, outcome)
+        for entry, outcome in zip(batch, entered.outcomes, strict=True):
+            entry.answer(outcome)  # type: ignore[arg-type]  # each kind has its own
 
     async def _suspend(self, batch: Sequence[Entry], error: BaseException) -> None:
         """Refuse whoever waits, keep what must not be lost, and try again a little later."""
@@ -213,24 +217,23 @@ class BatchWriter:
         self._queue.clear()
         for entry in waiting:
             self._refuse(entry)
-        for entry in waiting:
             if isinstance(entry, Close):
                 entry.verify = True
                 self._queue.append(entry)
-        for entry in batch:
-            if not isinstance(entry, Close):
-                self._owner.lose(entry)
+        for entry in batch:  # it may have been committed all the same: its row will tell
+            if isinstance(entry, Open):
+                self.submit(entry.release())
+            elif isinstance(entry, Extend):
+                entry.lost = True
         await asyncio.sleep(PAUSE_S)
 
     def _refuse(self, entry: Entry) -> None:
         if isinstance(entry, Close):
             entry.answer(None)
-        elif entry.future.done():
-            return
         elif isinstance(entry, Open):
-            entry.future.set_result(_unavailable())
+            entry.answer(_unavailable())
         else:
-            entry.future.set_result(False)
+            entry.answer(fitted=False)
 
 
 def _unavailable() -> LedgerUnavailable:
