@@ -38,14 +38,15 @@ UNBOUNDED_OPTIONS = (
 class Bound:
     """Bounds of one attempt: tokens on each side, and the rates they are held at.
 
-    `fixed_nano_usd` does not depend on the answer's length; `output_pico_usd` is per output
-    token. `unbounded` names the features whose cost has no bound; `input_is_loose` says that
-    the vendor's free token count may be far below `input_tokens`.
+    `fixed_nano_usd` does not depend on the answer's length; `input_pico_usd` and
+    `output_pico_usd` are per token. `unbounded` names the features whose cost has no bound;
+    `input_is_loose` says that the vendor's free token count may be far below `input_tokens`.
     """
 
     input_tokens: int
     output_tokens: int
     fixed_nano_usd: int
+    input_pico_usd: int
     output_pico_usd: int
     unbounded: tuple[str, ...] = ()
     input_is_loose: bool = False
@@ -108,6 +109,7 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         fixed_nano_usd=round_up(most_input * dearest_input * factor, per_nano)
         + searches * prices.web_search_nano_usd
         + (ROUNDED_APART if ttl else 0),
+        input_pico_usd=round_up(dearest_input * factor, divisor),
         output_pico_usd=round_up(dearest_output * factor, divisor),
         unbounded=_unbounded(request, server_tools),
         input_is_loose=counted_tokens is None and not server_tools,

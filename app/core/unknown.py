@@ -43,11 +43,12 @@ class Stake:
         return NanoUsd(self.input_nano_usd + written)
 
 
-def stake_of(bound: Bound) -> Stake:
-    """What an attempt with that bound puts at stake."""
-    return Stake(
-        bound.fixed_nano_usd, bound.output_pico_usd, bound.output_tokens, whole=bound.server_tools
-    )
+def stake_of(bound: Bound, counted_tokens: int | None = None) -> Stake:
+    """What an attempt with that bound puts at stake; `counted_tokens` by the vendor's own count."""
+    prompt = bound.fixed_nano_usd
+    if counted_tokens is not None and not bound.server_tools:
+        prompt = round_up(counted_tokens * bound.input_pico_usd, PICO_PER_NANO)
+    return Stake(prompt, bound.output_pico_usd, bound.output_tokens, whole=bound.server_tools)
 
 
 def written_tokens(

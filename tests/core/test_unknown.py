@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,13 @@ def test_text_that_came_without_a_count_is_charged_by_its_bytes() -> None:
     assert unknown_outcome(STAKE, 0.0, seen_bytes=100) == 1_000_000 + 164 * 5_000
 
 
+def test_a_prompt_that_was_counted_costs_its_count() -> None:
+    bound = Bound(10_000, 50, 50_000_000, input_pico_usd=5_000_500, output_pico_usd=2_000)
+    assert stake_of(bound, counted_tokens=100) == Stake(500_050, 2_000, 50)
+    tools = replace(bound, server_tools=True)
+    assert stake_of(tools, counted_tokens=100) == Stake(50_000_000, 2_000, 50, whole=True)
+
+
 LOST = [
     # stake, reserved, seconds   nano-USD
     (STAKE, 6_000_000, 0.0, 1_320_000),
@@ -78,6 +87,6 @@ def test_no_outcome_costs_more_than_its_bound(rate: int, elapsed_s: float, token
 
 
 def test_a_bound_says_what_is_at_stake() -> None:
-    bound = Bound(100, 50, fixed_nano_usd=700, output_pico_usd=2_000, server_tools=True)
+    bound = Bound(100, 50, 700, input_pico_usd=7_000, output_pico_usd=2_000, server_tools=True)
     assert stake_of(bound) == Stake(700, 2_000, 50, whole=True)
     assert stake_of(bound).bound_nano_usd == bound.nano_usd == 800
