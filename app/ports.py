@@ -54,7 +54,8 @@ class Charge:
     """What a call came to. `rates` is the snapshot that `cost` was computed with, as JSON text.
 
     `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
-    on the strongest tier (an upper bound: that tier may cache what this one can't).
+    on the strongest tier (an upper bound: that tier may cache what this one can't). `model` is the
+    one that answered; None: the one that was asked.
     """
 
     usage: Usage
@@ -64,6 +65,7 @@ class Charge:
     uncached_nano_usd: int
     strongest_nano_usd: int
     message_id: str | None = None
+    model: str | None = None
 
 
 @value

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_21_1900"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_1915"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -138,7 +138,8 @@ windows = Table(
 
 # One row per call that was held.  The four periods name the window rows that its cost landed in;
 # `other_nano_usd` is the part of the cost outside the categories: bounds that stayed charged,
-# or what a correction added.
+# or what a correction added. `model` answered; `held_model` is the one that it was held for, whose
+# window its cost landed in, and null where they are the same.
 requests = Table(
     "requests",
     METADATA,
@@ -151,6 +152,7 @@ requests = Table(
     _text("dialect"),
     _text("requested_model"),
     _text("model"),
+    _text_or_null("held_model"),
     _text("route_reason"),
     _text("routing"),
     _text("cache_plan"),

@@ -59,6 +59,7 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
     *,
     other_nano_usd: int,
     source: CostSource | None,
+    model: str,
     upstream: str,
     attempts: Sequence[Attempt],
     status: int,
@@ -66,7 +67,10 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
     latency_ms: int,
     ttft_ms: int | None,
 ) -> Closing:
-    """The row's end. `other_nano_usd` are the bounds that stay charged beside `charge`."""
+    """The row's end. `other_nano_usd` are the bounds that stay charged beside `charge`.
+
+    `model` is the one that it was held for.
+    """
     usage = _NOTHING_USED if charge is None else charge.usage
     cost = _NOTHING_COST if charge is None else charge.cost
     charged = cost.total
@@ -76,6 +80,7 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
         0 if charge is None else charge.strongest_nano_usd - charged,
         *_token_counts(usage),
     )
+    answered = model if charge is None else charge.model or model
     last = attempts[-1] if attempts else None
     request_id = None if last is None else last.request_id
     message_id = None if charge is None else charge.message_id
@@ -92,11 +97,13 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
         error_code,
         latency_ms,
         ttft_ms,
+        answered,
+        None if answered == model else model,
         other_nano_usd,
         *sums,
         *_category_costs(cost),
     )
-    return Closing(status, error_code, sums, columns)
+    return Closing(status, error_code, answered, sums, columns)
 
 
 def _route_text(route: Route) -> str:

@@ -30,10 +30,11 @@ class Granted:
 
 @value
 class Closing:
-    """How a call ended: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
+    """How a call ended, by which `model`: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
 
     status: int
     error_code: str | None
+    model: str
     sums: tuple[int, ...]
     columns: tuple[Any, ...]
 
@@ -96,7 +97,6 @@ class Close:
     request_id: str
     key_id: str
     team_id: str | None
-    model: str
     created_us: int
     held_nano_usd: int
     windows: tuple[WindowRow, ...]

@@ -20,7 +20,7 @@ from app.store.database.tables import (
 from app.store.ledger.writes import CLOSED_COLUMNS, writes_for
 
 FOUND_COLUMNS = (
-    *("id", "key_id", "team_id", "model", "created_us", "reserved_nano_usd", *CLOSED_COLUMNS),
+    *("id", "key_id", "team_id", "created_us", "reserved_nano_usd", *CLOSED_COLUMNS),
     *("key_period", "key_model_period", "team_period", "global_period"),
 )
 _PG_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"

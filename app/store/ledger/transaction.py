@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import sub
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -240,7 +239,8 @@ class _Transaction:
 
     def _close(self, entry: Close) -> int | None:
         closing, held, created_us = entry.closing, entry.held_nano_usd, entry.created_us
-        was, team_id, count, sums = "reserved", entry.team_id, 1, closing.sums
+        was, team_id, sums = "reserved", entry.team_id, closing.sums
+        spent = sums[0]
         if entry.verify:
             row = self._found.get(entry.request_id)
             if row is None or row.state in ("settled", "released"):
@@ -249,11 +249,12 @@ class _Transaction:
             more = self._extended.pop(entry.request_id, 0)
             held = row.reserved_nano_usd + more
             if was == "orphaned":  # charged as lost by another process; now known better
-                held, count = more, 0
-                sums = tuple(map(sub, sums, sums_of(row)))
-        self._balances.move(entry.windows, spent=sums[0], held=-held)
-        key = (day_text(created_us), entry.key_id, team_id or "", entry.model)
-        self._rollups.add(key, count, sums)
+                held, spent = more, spent - row.cost_nano_usd
+                key = (day_text(created_us), entry.key_id, team_id or "", row.model)
+                self._rollups.add(key, -1, [-count for count in sums_of(row)])
+        self._balances.move(entry.windows, spent=spent, held=-held)
+        key = (day_text(created_us), entry.key_id, team_id or "", closing.model)
+        self._rollups.add(key, 1, sums)
         self._closed.append((*closing.columns, entry.request_id, was))
         return self._balances.remaining(entry.windows)
 

@@ -50,9 +50,10 @@ def _windows(connection: Connection) -> Iterator[dict[str, Any]]:
 
 def _from_rows(connection: Connection) -> Iterator[tuple[str, tuple[int, int]]]:
     row = requests.c
+    held_model = func.coalesce(row.held_model, row.model)
     scopes: tuple[tuple[ScopeKind, Any, tuple[Any, ...]], ...] = (
         ("key", row.key_period, (row.key_id,)),
-        ("key_model", row.key_model_period, (row.key_id, row.model)),
+        ("key_model", row.key_model_period, (row.key_id, held_model)),
         ("team", row.team_period, (row.team_id,)),
         ("global", row.global_period, ()),
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -57,6 +59,29 @@ async def test_migrating_twice_changes_nothing(url: str) -> None:
     database = open_database(url)
     assert await is_current(database)
     await database.close()
+
+
+async def test_an_older_database_is_carried_over_with_its_rows(url: str) -> None:
+    till = await open_till(url)
+    asked = reservation(await till.key(), CENT)
+    await till.call(asked, 4_000_000)
+    await close_till(till)
+    database = open_database(url)
+    await database.write(lambda c: moved(c, command.downgrade, "2026_11_21_1900"))
+    assert not await is_current(database)
+    await database.write(lambda c: moved(c, command.upgrade, "head"))
+    await database.close()
+    till = await open_till(url)
+    assert (await till.row(asked))["cost_usd"] == "0.004"
+    assert (await till.reports.reconcile())["differences"] == []
+    await close_till(till)
+
+
+def moved(connection: Connection, way: Callable[[Config, str], None], revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.attributes["connection"] = connection
+    way(config, revision)
 
 
 async def test_an_empty_database_is_not_current(tmp_path: Any) -> None:

@@ -180,6 +180,33 @@ async def test_a_model_budget_leaves_other_models_alone(till: Till) -> None:
     }
 
 
+async def test_an_answer_by_another_model_is_that_models_and_lands_where_its_hold_was(
+    till: Till,
+) -> None:
+    key = await till.key(model_budgets={SONNET: "0.01"})
+    asked = reservation(key, CENT, model=SONNET)
+    async with till.ledger.hold(asked) as hold:
+        hold.settle(replace(charge(4_000_000), model="claude-opus-5-5"))
+    assert (await till.row(asked))["model"] == "claude-opus-5-5"
+    assert (await till.keys.get(key.id))["model_spend"][SONNET]["spent_usd"] == "0.004"
+    spend = await till.reports.spend(["model"])
+    assert [(row["model"], row["cost_usd"]) for row in spend["data"]] == [
+        ("claude-opus-5-5", "0.004")
+    ]
+
+
+async def test_a_guess_for_an_answer_by_another_model_is_corrected_where_it_landed(
+    till: Till,
+) -> None:
+    key = await till.key(model_budgets={SONNET: "0.01"})
+    asked = reservation(key, CENT, model=SONNET)
+    async with till.ledger.hold(asked) as hold:
+        hold.settle(replace(charge(4_000_000, "estimated"), model="claude-opus-5-5"))
+    await till.requests.correct(asked.request_id, 3_000_000)
+    assert (await till.keys.get(key.id))["model_spend"][SONNET]["spent_usd"] == "0.003"
+    assert (await till.row(asked))["model"] == "claude-opus-5-5"
+
+
 async def test_a_team_pays_for_all_its_keys(till: Till) -> None:
     team = await till.teams.create({"name": "two", "max_budget_usd": "1.00"})
     for _ in range(2):

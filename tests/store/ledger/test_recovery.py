@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,10 +122,11 @@ async def test_a_process_taken_for_dead_still_settles_at_the_real_cost(postgres_
         assert await till.database.write(take_for_dead) == 2
         assert await till.sums(key) == ("0.05", "0.00", "0.95")
         assert not await other.hold_another()
-        hold.settle(charge(4_000_000))
+        hold.settle(replace(charge(4_000_000), model="claude-opus-5-5"))
         other.settle(charge(1_000_000))
     assert (await till.row(asked))["state"] == "settled"
     assert (await till.row(asked))["cost_usd"] == "0.004"
+    assert (await till.row(asked))["model"] == "claude-opus-5-5"
     assert await till.sums(key) == ("0.005", "0.00", "0.995")
     await till.call(reservation(key, CENT), CENT)
     assert (await till.reports.reconcile())["differences"] == []
