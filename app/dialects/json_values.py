@@ -9,6 +9,7 @@ import orjson
 
 from app.core.errors import BadRequest, UnsupportedParameter
 from app.dialects.ceilings import check_values
+from app.dialects.json_text import LongNumber, loads
 
 MOST_LEVELS = 100  # of nested JSON in schemas, tool inputs and marks
 MOST_LABEL_CHARS = 512
@@ -30,7 +31,7 @@ def kind_of(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, LongNumber)):
         return "a number"
     if isinstance(value, str):
         return "a string"
@@ -41,7 +42,7 @@ def fields_of(body: bytes) -> dict[str, Any]:
     """The request's top-level fields."""
     check_values(body)
     try:
-        fields = orjson.loads(body)
+        fields = loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -64,7 +65,7 @@ def as_list(value: object, param: str, most: int | None = None) -> list[Any]:
 
 
 def as_text(value: object, param: str) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, LongNumber):
         refuse(param, f"expected a string, got {kind_of(value)}")
     return value
 
@@ -92,7 +93,8 @@ def as_flag(value: object, param: str) -> bool:
 def as_count(value: object, param: str) -> int:
     """A whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int):
-        what = "a fraction or too large" if isinstance(value, float) else kind_of(value)
+        large = isinstance(value, (float, LongNumber))
+        what = "a fraction or too large" if large else kind_of(value)
         refuse(param, f"expected a whole number, got {what}")
     if value < 1:
         refuse(param, f"must be at least 1, got {value}")
@@ -101,6 +103,8 @@ def as_count(value: object, param: str) -> int:
 
 def as_number(value: object, param: str, most: int) -> float:
     """A number from 0 to `most`, an integer as it came."""
+    if isinstance(value, LongNumber):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse(param, f"expected a number, got {kind_of(value)}")
     if not 0 <= value <= most:

@@ -12,6 +12,7 @@ from app.core.errors import BadRequest
 from app.core.request import Block, Message, Request
 from app.core.routing import AUTO
 from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, check_values
+from app.dialects.json_text import loads
 
 SURELY_SHALLOW = 200  # no deeper than this many brackets, and such JSON can be written again
 
@@ -93,7 +94,7 @@ def _says_each_once(body: bytes) -> bool:
 def _object(body: bytes) -> dict[str, Any]:
     check_values(body)
     try:
-        raw = orjson.loads(body)
+        raw = loads(body)
         if body.count(b"{") + body.count(b"[") > SURELY_SHALLOW:
             orjson.dumps(raw)  # refuses what is nested too deeply, far faster than a walk
     except orjson.JSONDecodeError as error:

@@ -11,6 +11,7 @@ from app.core.adaptation import SAMPLING
 from app.core.errors import APIResponseValidationError, BadRequest
 from app.core.request import EMPTY, Reply, Request
 from app.dialects.anthropic.usage import usage_from
+from app.dialects.json_text import dumps, loads
 
 # Under the newer version sampling parameters are refused for every model.
 VERSION = "2026-10-21"
@@ -82,7 +83,7 @@ def _encoded(body: dict[str, Any], request: Request, options: Mapping[str, Any])
         body["system"] = request.system
     body["messages"] = request.messages
     try:
-        return orjson.dumps(body)
+        return dumps(body)
     except orjson.JSONEncodeError as error:
         raise BadRequest(f"the request can't be written as JSON: {error}") from error
 
@@ -144,7 +145,7 @@ def status_of_error(error: object) -> int:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        raw = orjson.loads(body)
+        raw = loads(body)
     except orjson.JSONDecodeError as error:
         raise APIResponseValidationError(f"the upstream's answer is not JSON: {error}") from error
     if not isinstance(raw, dict):

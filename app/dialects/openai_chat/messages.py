@@ -12,6 +12,7 @@ import orjson
 
 from app.core.request import Block, Message
 from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS
+from app.dialects.json_text import loads
 from app.dialects.json_values import (
     as_list,
     as_name,
@@ -212,7 +213,7 @@ def _arguments(value: object, where: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        arguments = orjson.loads(text)
+        arguments = loads(text)
     except orjson.JSONDecodeError as error:
         refuse(where, f"not valid JSON: {error}")
     if not isinstance(arguments, dict):

@@ -10,6 +10,7 @@ import orjson
 from app.core.money import usd_text
 from app.core.receipt import Receipt
 from app.core.request import Reply
+from app.dialects.json_text import dumps
 
 FINISH_REASONS: Mapping[str | None, str] = {
     "end_turn": "stop",
@@ -104,7 +105,7 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
             "type": "function",
             "function": {
                 "name": block["name"],
-                "arguments": orjson.dumps(block.get("input") or {}).decode(),
+                "arguments": dumps(block.get("input") or {}).decode(),
             },
         }
         for block in reply.content

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from app.core.receipt import Opening, Receipt
+from app.dialects.json_text import dumps
 from app.dialects.openai_chat.reply import (
     completion_id,
     finish_reason,
@@ -130,7 +131,7 @@ class ChunkWriter:
         call = self._calls.get(event.get("index", 0))
         if call is None or call.has_arguments:
             return b""
-        return self._arguments(call, orjson.dumps(call.given).decode())
+        return self._arguments(call, dumps(call.given).decode())
 
     def _arguments(self, call: _Call, fragment: str) -> bytes:
         if not fragment:

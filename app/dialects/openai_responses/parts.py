@@ -27,7 +27,7 @@ def read_parts(
     content: object, where: str, kinds: tuple[str, ...], breakpoint_mark: Block
 ) -> str | list[Block]:
     """A string as it came, or the blocks of a list of parts; blank text blocks are left out."""
-    if isinstance(content, str):
+    if type(content) is str:
         return content
     if not isinstance(content, list):
         refuse(where, f"expected a string or an array of {', '.join(kinds)} parts")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from app.core.receipt import Opening, Receipt
 from app.core.request import Block, Reply
+from app.dialects.json_text import dumps
 from app.dialects.openai_chat.reply import refusal_text, usage_json
 from app.dialects.openai_responses.request import ResponsesCall
 from app.dialects.openai_responses.thinking import REASONING_ID, sealed
@@ -31,7 +30,7 @@ def reply_bytes(reply: Reply, receipt: Receipt, call: ResponsesCall) -> bytes:
         **receipt_fields(receipt),
         **call.echo,
     }
-    return orjson.dumps(fields)
+    return dumps(fields)
 
 
 def response_head(message_id: str, opening: Opening) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def _output(reply: Reply, call: ResponsesCall) -> list[Item]:
             _message_of(items, bare)["content"].append(text_part(block["text"]))
         elif kind == "tool_use":
             item = call_item(bare, len(items), block, call)
-            item["arguments"] = orjson.dumps(block.get("input") or {}).decode()
+            item["arguments"] = dumps(block.get("input") or {}).decode()
             items.append(item)
         elif kind in ("thinking", "redacted_thinking"):
             item = reasoning_item(bare, len(items))

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from app.core.receipt import Opening, Receipt
+from app.dialects.json_text import dumps
 from app.dialects.openai_chat.reply import refusal_text
 from app.dialects.openai_responses.reply import (
     CUT,
@@ -61,7 +62,7 @@ class EventWriter:
     def __init__(self, opening: Opening, call: ResponsesCall) -> None:
         self._opening = opening
         self._call = call
-        self._echo = orjson.dumps(call.echo)[1:]
+        self._echo = dumps(call.echo)[1:]
         self._sequence = 0
         self._message_id = opening.request_id
         self._begun = self._ended = False
@@ -277,7 +278,7 @@ class EventWriter:
         """A call whose arguments never came as fragments gets those it began with."""
         late = b""
         if not block.pieces:
-            late = self._delta(block, orjson.dumps(block.given.get("input") or {}).decode())
+            late = self._delta(block, dumps(block.given.get("input") or {}).decode())
         item["arguments"] = "".join(block.pieces)
         done = {**self._at(block), "name": item["name"], "arguments": item["arguments"]}
         return late + self._event("response.function_call_arguments.done", done)

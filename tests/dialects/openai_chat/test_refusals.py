@@ -40,7 +40,6 @@ UNREADABLE = {
     "not UTF-8": b'{"model":"\xff"}',
     "half a surrogate pair": b'{"model":"auto","messages":[{"role":"user","content":"\\ud800"}]}',
     "not a number": b'{"model":"auto","temperature":NaN}',
-    "endless number": b'{"model":"auto","temperature":1e999}',
     "an array": b"[]",
     "null": b"null",
     "a bomb of arrays": b"[" * 100_000,
