@@ -17,7 +17,8 @@ class Key:
     """One virtual key.  Budgets in nano-USD; None means no limit.
 
     `models` None means every offered model; `team_limited` says that the key's team has a budget.
-    `secret_sha256` tells which of its secrets a caller showed; None where none was.
+    `secret_sha256` tells which of its secrets a caller showed; None where none was;
+    `secret_ends_at` until when that one is good, if the key was rotated.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Key:
     max_parallel: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     secret_sha256: str | None = field(default=None, repr=False)
+    secret_ends_at: datetime | None = None
 
     @property
     def limited(self) -> bool:
@@ -45,10 +47,4 @@ class Key:
             self.max_budget_nano_usd is not None
             or bool(self.model_budgets_nano_usd)
             or self.team_limited
-        )
-
-    def ended(self, now: datetime) -> bool:
-        """Revoked, or expired at `now`."""
-        return (self.revoked_at is not None and self.revoked_at <= now) or (
-            self.expires_at is not None and self.expires_at <= now
         )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from app.web.running import KeyFinder
 
 BEARER = "bearer "
+MASTER_CALLS_NOTHING = (
+    "this is the master key: it manages the gateway under /admin and calls no model; "
+    "make a virtual key with it"
+)
 
 
 def presented(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -34,27 +38,54 @@ def presented(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key:
-    """The key that calls.  Raises InvalidApiKey: missing, unknown, revoked or expired."""
+    """The key that calls.  Raises InvalidApiKey, saying why to who holds the secret."""
     secret = presented(headers)
     key = keys.find_cached(secret) or await keys.find(secret)
     if key is None:
-        raise InvalidApiKey("the API key is not known here")
-    if key.ended(datetime.now(UTC)):
-        raise InvalidApiKey("the API key was revoked or has expired")
+        raise InvalidApiKey(_unknown(secret))
+    now = datetime.now(UTC)
+    if key.revoked_at is not None:
+        raise InvalidApiKey("this API key was revoked")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise InvalidApiKey(f"this API key expired at {key.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    if key.secret_ends_at is not None and key.secret_ends_at <= now:
+        raise InvalidApiKey("this API key was replaced by a newer one when it was rotated")
     return key
+
+
+def _unknown(secret: str) -> str:
+    """Other vendors' keys are known by their first letters; more would help who guesses."""
+    if secret.startswith("sk-ant-"):
+        return "this is a key of Anthropic's own: send a virtual key of this gateway, tk-..."
+    return "the API key is not known here"
 
 
 async def known_caller(exchange: Exchange) -> Key:
     """The key that calls, noted on the exchange."""
-    key = await caller(exchange.headers, exchange.running.store.keys)
+    running = exchange.running
+    try:
+        key = await caller(exchange.headers, running.store.keys)
+    except InvalidApiKey as error:
+        if same(_secret_or_nothing(exchange.headers), running.master_key):
+            raise InvalidApiKey(MASTER_CALLS_NOTHING) from error
+        raise
     exchange.key_id = key.id
     return key
 
 
+def _secret_or_nothing(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    try:
+        return presented(headers)
+    except InvalidApiKey:
+        return ""
+
+
 def check_master(headers: Iterable[tuple[bytes, bytes]], master_key: str) -> None:
     """Raise InvalidApiKey unless the request carries the master key."""
-    if not same(presented(headers), master_key):
-        raise InvalidApiKey("this route needs the master key")
+    secret = presented(headers)
+    if not same(secret, master_key):
+        given = ", not a virtual key" if secret.startswith("tk-") else ""
+        raise InvalidApiKey(f"this route needs the master key{given}")
 
 
 def same(given: str, wanted: str) -> bool:

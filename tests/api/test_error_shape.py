@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -83,12 +85,29 @@ def test_no_route_opens_without_its_own_key(
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_revoked_key_is_a_401(served: Gateway) -> None:
-    made = served.admin("POST", "keys", {"name": "short-lived"})
+def test_a_key_that_ended_is_a_401_that_tells_its_holder_how(served: Gateway) -> None:
+    ended = []
+    made = served.admin("POST", "keys", {"name": "revoked"})
     served.admin("DELETE", f"keys/{made['id']}")
+    ended.append((made["key"], "was revoked"))
+    made = served.admin("POST", "keys", {"name": "rotated"})
+    served.admin("POST", f"keys/{made['id']}/rotate", {})
+    ended.append((made["key"], "was replaced by a newer one"))
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    expiring = served.key(expires_at=soon.isoformat())
+    ended.append((expiring, f"expired at {soon:%Y-%m-%d %H:%M:%S} UTC"))
+    ended.append((MASTER_KEY, "this is the master key"))
+    ended.append(("sk-ant-api03-x", "a key of Anthropic's own"))
+    ended.append((made["key"][:-1] + "!", "is not known here"))
+    time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
     for path, body in BODIES.items():
-        answer = served.post(path, made["key"], body)
-        assert_shape(answer, path, 401, "invalid_api_key", "authentication_error")
+        for secret, told in ended:
+            answer = served.post(path, secret, body)
+            assert_shape(answer, path, 401, "invalid_api_key", "authentication_error")
+            assert told in answer.json()["error"]["message"]
+    answer = sent(served, "GET", "/admin/keys", expiring)
+    assert_shape(answer, "/admin/keys", 401, "invalid_api_key", "")
+    assert answer.json()["error"]["message"].endswith("the master key, not a virtual key")
 
 
 # --- the map: no such route, no such method

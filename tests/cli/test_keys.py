@@ -4,6 +4,7 @@ import asyncio
 import re
 import stat
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_a_key_is_made_with_every_limit_that_is_given(folder: Path) -> None:
     assert key.budget_window == "month"
     assert key.models == ("haiku", "auto")
     assert (key.rpm, key.tpm, key.max_parallel) == (60, 90_000, 4)
-    assert str(key.expires_at) == "2099-12-31 00:00:00+00:00"
+    assert str(key.expires_at) == "2099-12-31 23:59:59.999999+00:00"
     assert key.team_id == made["team"]
     assert made["remaining_usd"] == "10.00"
 
@@ -120,7 +121,10 @@ def test_update_changes_what_is_given_and_none_removes_a_limit(folder: Path) -> 
 def test_rotate_ends_the_old_secret_at_once_or_after_the_overlap(folder: Path) -> None:
     made = create(folder)
     second = run(folder, "keys", "rotate", made["id"], "--json").json()
-    assert found(folder, made["key"]) is None
+    replaced = found(folder, made["key"])
+    assert replaced is not None
+    assert replaced.secret_ends_at is not None
+    assert replaced.secret_ends_at <= datetime.now(UTC)
     ended = run(folder, "keys", "rotate", made["id"], "--overlap", "3600")
     (third,) = re.findall(r"tk-[\w-]{43}", ended.out)
     assert f"The old secret of {made['id']} works for 3600 s more." in ended.out
@@ -134,7 +138,9 @@ def test_revoke_ends_a_key_for_good(folder: Path) -> None:
     made = create(folder)
     ended = run(folder, "keys", "revoke", made["id"])
     assert ended.lines() == [f"{made['id']} (mine) is revoked."]
-    assert found(folder, made["key"]) is None
+    key = found(folder, made["key"])
+    assert key is not None
+    assert key.revoked_at is not None
     assert "revoked" in run(folder, "keys", "list").out
 
 

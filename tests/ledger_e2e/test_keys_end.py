@@ -66,8 +66,9 @@ def test_an_expiry_that_is_set_later_binds_at_the_next_hold(
 ) -> None:
     secret, key_id = served.key()
     assert_in(served, secret)
-    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    served.first.admin("PATCH", f"keys/{key_id}", {"expires_at": past})
+    ends = datetime.now(UTC) + timedelta(seconds=1)
+    served.first.admin("PATCH", f"keys/{key_id}", {"expires_at": ends.isoformat()})
+    time.sleep(max(0.0, (ends - datetime.now(UTC)).total_seconds()))
     assert_out(served, upstream, secret)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from app.core.budgets import EPOCH, Window, window_start
@@ -13,7 +12,6 @@ US_PER_S = 1_000_000
 US_PER_DAY = 86_400 * US_PER_S
 LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def moment(us: int) -> datetime:
@@ -34,8 +32,12 @@ def iso_text(when: datetime) -> str:
 
 
 def is_day(text: str) -> bool:
-    """Whether the text is a date without a time."""
-    return _DAY.fullmatch(text) is not None
+    """Whether the text is a date without a time, in any of ISO 8601's ways."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_us(text: str, *, param: str) -> int:
@@ -59,6 +61,12 @@ def after_us(text: str, *, param: str) -> int:
     """
     us = parse_us(text, param=param)
     return min(us + US_PER_DAY, microseconds(LAST)) if is_day(text) else us
+
+
+def last_us(text: str, *, param: str) -> int:
+    """The last instant of a date, or the moment itself.  Raises BadRequest naming `param`."""
+    us = parse_us(text, param=param)
+    return us + US_PER_DAY - 1 if is_day(text) else us
 
 
 def day_text(us: int) -> str:

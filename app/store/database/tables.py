@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_1915"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_1930"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -103,6 +103,7 @@ keys = Table(
     _whole_or_null("max_budget_nano_usd"),
     _text("budget_window"),
     _text_or_null("model_budgets"),
+    _whole_or_null("conversation_budget_nano_usd"),
     _whole_or_null("rpm"),
     _whole_or_null("tpm"),
     _whole_or_null("max_parallel"),

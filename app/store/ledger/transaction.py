@@ -32,7 +32,7 @@ from app.store.ledger.windows import (
     windows_of_row,
 )
 from app.store.ledger.writes import Changes
-from app.store.records.key_views import model_budgets
+from app.store.records.columns import model_budgets
 
 
 @dataclass(slots=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, func, select
 
 from app.core.keys import Key
 from app.core.money import usd_text
 from app.store.database.engine import clock_us
 from app.store.database.moments import iso, moment
+from app.store.database.tables import keys, requests
 from app.store.ledger.windows import Sums, budget_fields, current_periods, key_model_id, read_sums
+from app.store.records.columns import model_budgets, shown_fields
 
 
 def key_from_row(row: Row[Any]) -> Key:
@@ -35,16 +37,24 @@ def key_from_row(row: Row[Any]) -> Key:
         max_parallel=row.max_parallel,
         metadata={} if row.metadata is None else orjson.loads(row.metadata),
         secret_sha256=row.sha256,
+        secret_ends_at=None if row.valid_until_us is None else moment(row.valid_until_us),
     )
 
 
-def model_budgets(text: str | None) -> dict[str, int]:
-    """Nano-USD by model."""
-    return {} if text is None else orjson.loads(text)
+# The index on (key_id, created_us) finds it at once, however many calls a key has made.
+LAST_USED: Final = (
+    select(func.max(requests.c.created_us))
+    .where(requests.c.key_id == keys.c.id)
+    .scalar_subquery()
+    .label("last_used_us")
+)
 
 
 def key_objects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, dict[str, Any]]:
-    """The JSON objects by key id, with the sums of each key's current window."""
+    """The JSON objects by key id, with the sums of each key's current window.
+
+    `rows` have LAST_USED beside the key's columns.
+    """
     now_us = clock_us(connection)
     periods = current_periods([(row.id, row.budget_window) for row in rows], now_us)
     sums = read_sums(connection, "key", periods)
@@ -62,27 +72,18 @@ def _object(
 ) -> dict[str, Any]:
     return {
         "id": row.id,
-        "name": row.name,
         "prefix": row.prefix,
         "created_at": iso(row.created_us),
-        "expires_at": iso(row.expires_us),
         "revoked_at": iso(row.revoked_us),
-        "team": row.team_id,
-        "models": None if row.models is None else orjson.loads(row.models),
-        "rpm": row.rpm,
-        "tpm": row.tpm,
-        "max_parallel": row.max_parallel,
+        "last_used_at": iso(row.last_used_us),
+        **shown_fields(row),
         **budget_fields(
             row.max_budget_nano_usd, row.budget_window, sums.get(row.id, Sums()), now_us
         ),
-        "model_budgets": {
-            model: usd_text(limit) for model, limit in model_budgets(row.model_budgets).items()
-        },
         "model_spend": {
             model: _model_spend(limit, model_sums.get(key_model_id(row.id, model), Sums()))
             for model, limit in model_budgets(row.model_budgets).items()
         },
-        "metadata": {} if row.metadata is None else orjson.loads(row.metadata),
     }
 
 

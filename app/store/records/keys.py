@@ -16,8 +16,9 @@ from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import US_PER_S, iso
 from app.store.database.tables import key_secrets, keys, teams
 from app.store.records import audit
-from app.store.records.fields import Fields, key_columns
-from app.store.records.key_views import key_from_row, key_objects
+from app.store.records.columns import columns
+from app.store.records.fields import Fields, KeyChange, NewKey, Rotation, checked
+from app.store.records.key_views import LAST_USED, key_from_row, key_objects
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 from app.store.records.teams import team_named
 
@@ -25,7 +26,7 @@ SECRET_BYTES = 32
 PREFIX_CHARS = 9
 CACHE_S = 1.0
 MOST_CACHED = 10_000
-MOST_OVERLAP_S = 30 * 86_400
+REMEMBERED_S = 30 * 86_400  # so long whoever shows a replaced secret is told that it was replaced
 
 
 class Keys:
@@ -47,24 +48,23 @@ class Keys:
         self, fields: Fields, *, actor: str = audit.ADMIN, secret: str | None = None
     ) -> tuple[dict[str, Any], str]:
         """The key's object and its secret, which is stored nowhere.  Raises BadRequest."""
-        columns = {"budget_window": "none", **key_columns(fields)}
-        if "name" not in columns:
-            raise BadRequest("a key needs a name", param="name")
+        given = checked(NewKey, fields).given()
+        values = {"budget_window": "none", **columns(given)}
         secret = secret or new_secret()
 
         def create(connection: Connection) -> dict[str, Any]:
-            _resolve_team(connection, columns)
+            _fit(connection, values)
             key_id = f"key_{secrets.token_hex(8)}"
             connection.execute(
                 insert(keys).values(
                     id=key_id,
                     prefix=secret[:PREFIX_CHARS],
                     created_us=clock_us(connection),
-                    **columns,
+                    **values,
                 )
             )
             connection.execute(insert(key_secrets).values(sha256=_sha256(secret), key_id=key_id))
-            audit.note(connection, actor=actor, action="key.create", target=key_id, details=fields)
+            audit.note(connection, actor=actor, action="key.create", target=key_id, details=given)
             return _read(connection, key_id)
 
         return await self._change(create), secret
@@ -73,7 +73,7 @@ class Keys:
         """Newest first.  Raises BadRequest."""
         limit = checked_limit(limit)
         statement = (
-            select(keys)
+            select(keys, LAST_USED)
             .where(*before(cursor, keys.c.created_us, keys.c.id))
             .order_by(keys.c.created_us.desc(), keys.c.id.desc())
             .limit(limit + 1)
@@ -97,15 +97,16 @@ class Keys:
 
         A key whose `budget_window` changes begins that window with nothing spent.
         """
-        columns = key_columns(fields)
+        given = checked(KeyChange, fields).given()
+        values = columns(given)
 
         def change(connection: Connection) -> dict[str, Any]:
             _read(connection, key_id)
-            _resolve_team(connection, columns)
-            if columns:
-                connection.execute(update(keys).where(keys.c.id == key_id).values(**columns))
+            _fit(connection, values)
+            if values:
+                connection.execute(update(keys).where(keys.c.id == key_id).values(**values))
                 audit.note(
-                    connection, actor=actor, action="key.update", target=key_id, details=fields
+                    connection, actor=actor, action="key.update", target=key_id, details=given
                 )
             return _read(connection, key_id)
 
@@ -115,8 +116,7 @@ class Keys:
         self, key_id: str, overlap_s: int = 0, *, actor: str = audit.ADMIN
     ) -> tuple[dict[str, Any], str]:
         """A new secret; the old one works for `overlap_s` more.  Raises BadRequest, NotFound."""
-        if not 0 <= overlap_s <= MOST_OVERLAP_S:
-            raise BadRequest(f"overlap_s must be between 0 and {MOST_OVERLAP_S}", param="overlap_s")
+        checked(Rotation, {"overlap_s": overlap_s})
         secret = new_secret()
 
         def rotate(connection: Connection) -> dict[str, Any]:
@@ -131,8 +131,9 @@ class Keys:
             connection.execute(
                 update(key_secrets).where(of_key, lasts_longer).values(valid_until_us=ends_us)
             )
+            forgotten_us = now_us - REMEMBERED_S * US_PER_S
             connection.execute(
-                delete(key_secrets).where(of_key, key_secrets.c.valid_until_us <= now_us)
+                delete(key_secrets).where(of_key, key_secrets.c.valid_until_us <= forgotten_us)
             )
             connection.execute(insert(key_secrets).values(sha256=_sha256(secret), key_id=key_id))
             connection.execute(
@@ -163,7 +164,7 @@ class Keys:
         return known[1] if known is not None and time.monotonic() < known[0] else None
 
     async def find(self, secret: str) -> Key | None:
-        """The key of a secret; None if unknown, revoked or expired."""
+        """The key of a secret, be it revoked, expired or replaced; None if unknown."""
         digest = _digest(secret)
         known = self._found.get(digest)
         if known is not None and time.monotonic() < known[0]:
@@ -216,22 +217,20 @@ def _find(connection: Connection, sha256: str) -> Key | None:
         .where(key_secrets.c.sha256 == sha256)
         .add_columns(key_secrets.c.sha256, key_secrets.c.valid_until_us)
     ).one_or_none()
-    if row is None:
-        return None
-    now_us = clock_us(connection)
-    ends = (row.valid_until_us, row.expires_us, row.revoked_us)
-    if any(us is not None and us <= now_us for us in ends):
-        return None
-    return key_from_row(row)
+    return None if row is None else key_from_row(row)
 
 
-def _resolve_team(connection: Connection, columns: dict[str, Any]) -> None:
-    if columns.get("team_id") is not None:
-        columns["team_id"] = team_named(connection, columns["team_id"])
+def _fit(connection: Connection, values: dict[str, Any]) -> None:
+    """Put the team's id in place of its name, and refuse an end that has passed."""
+    if values.get("team_id") is not None:
+        values["team_id"] = team_named(connection, values["team_id"])
+    expires_us = values.get("expires_us")
+    if expires_us is not None and expires_us <= clock_us(connection):
+        raise BadRequest(f"expires_at: {iso(expires_us)} has passed", param="expires_at")
 
 
 def _read(connection: Connection, key_id: str) -> dict[str, Any]:
-    rows = connection.execute(select(keys).where(keys.c.id == key_id)).all()
+    rows = connection.execute(select(keys, LAST_USED).where(keys.c.id == key_id)).all()
     if not rows:
         raise NotFound(f"there is no key {key_id!r}")
     return key_objects(connection, rows)[key_id]

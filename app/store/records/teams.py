@@ -14,7 +14,8 @@ from app.store.database.moments import iso
 from app.store.database.tables import teams
 from app.store.ledger.windows import Sums, budget_fields, current_periods, read_sums
 from app.store.records import audit
-from app.store.records.fields import Fields, team_columns
+from app.store.records.columns import columns
+from app.store.records.fields import Fields, NewTeam, TeamChange, checked
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 
 
@@ -26,19 +27,16 @@ class Teams:
 
     async def create(self, fields: Fields, *, actor: str = audit.ADMIN) -> dict[str, Any]:
         """Raises BadRequest with `param`; a name is given once."""
-        columns = {"budget_window": "none", **team_columns(fields)}
-        if "name" not in columns:
-            raise BadRequest("a team needs a name", param="name")
+        given = checked(NewTeam, fields).given()
+        values = {"budget_window": "none", **columns(given)}
 
         def create(connection: Connection) -> dict[str, Any]:
-            _refuse_taken_name(connection, columns["name"], None)
+            _refuse_taken_name(connection, values["name"], None)
             team_id = f"team_{secrets.token_hex(8)}"
             connection.execute(
-                insert(teams).values(id=team_id, created_us=clock_us(connection), **columns)
+                insert(teams).values(id=team_id, created_us=clock_us(connection), **values)
             )
-            audit.note(
-                connection, actor=actor, action="team.create", target=team_id, details=fields
-            )
+            audit.note(connection, actor=actor, action="team.create", target=team_id, details=given)
             return _read(connection, team_id)
 
         return await self._database.write(create)
@@ -68,16 +66,17 @@ class Teams:
         self, team_id: str, fields: Fields, *, actor: str = audit.ADMIN
     ) -> dict[str, Any]:
         """Change what `fields` names; None removes the limit.  Raises BadRequest, NotFound."""
-        columns = team_columns(fields)
+        given = checked(TeamChange, fields).given()
+        values = columns(given)
 
         def change(connection: Connection) -> dict[str, Any]:
             _read(connection, team_id)
-            if "name" in columns:
-                _refuse_taken_name(connection, columns["name"], team_id)
-            if columns:
-                connection.execute(update(teams).where(teams.c.id == team_id).values(**columns))
+            if "name" in values:
+                _refuse_taken_name(connection, values["name"], team_id)
+            if values:
+                connection.execute(update(teams).where(teams.c.id == team_id).values(**values))
                 audit.note(
-                    connection, actor=actor, action="team.update", target=team_id, details=fields
+                    connection, actor=actor, action="team.update", target=team_id, details=given
                 )
             return _read(connection, team_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ async def test_a_new_key_shows_what_was_asked_for(till: Till) -> None:
             "rpm": 60,
             "tpm": 100_000,
             "max_parallel": 4,
+            "conversation_budget_usd": "2",
             "expires_at": "2030-01-01",
             "team": "ops",
             "metadata": {"owner": "ann"},
@@ -38,8 +39,9 @@ async def test_a_new_key_shows_what_was_asked_for(till: Till) -> None:
     assert shown.pop("created_at").endswith("Z")
     assert shown == {
         "name": "ci",
-        "expires_at": "2030-01-01T00:00:00.000000Z",
+        "expires_at": "2030-01-01T23:59:59.999999Z",
         "revoked_at": None,
+        "last_used_at": None,
         "team": team["id"],
         "models": [HAIKU],
         "rpm": 60,
@@ -47,6 +49,7 @@ async def test_a_new_key_shows_what_was_asked_for(till: Till) -> None:
         "max_parallel": 4,
         "max_budget_usd": "10.00",
         "budget_window": "none",
+        "conversation_budget_usd": "2.00",
         "window_started_at": None,
         "resets_at": None,
         "spent_usd": "0.00",
@@ -76,15 +79,66 @@ async def test_a_key_is_found_by_its_secret_as_the_pipeline_needs_it(till: Till)
     assert await till.keys.find("tk-unknown") is None
 
 
-async def test_a_revoked_or_expired_key_is_not_found(till: Till) -> None:
+async def test_a_key_that_ended_is_found_with_its_end(till: Till) -> None:
     shown, secret = await till.keys.create({"name": "n"})
-    assert await till.keys.find(secret) is not None
+    found = await till.keys.find(secret)
+    assert found is not None
+    assert (found.revoked_at, found.expires_at, found.secret_ends_at) == (None, None, None)
     revoked = await till.keys.revoke(shown["id"])
     assert revoked["revoked_at"] is not None
-    assert await till.keys.find(secret) is None
+    found = await till.keys.find(secret)
+    assert found is not None
+    assert found.revoked_at == datetime.fromisoformat(revoked["revoked_at"])
     assert await till.keys.revoke(shown["id"]) == revoked
-    _, expired = await till.keys.create({"name": "n", "expires_at": "2026-01-01T00:00:00Z"})
-    assert await till.keys.find(expired) is None
+    soon = datetime.now(UTC) + timedelta(seconds=60)
+    _, expiring = await till.keys.create({"name": "n", "expires_at": soon.isoformat()})
+    found = await till.keys.find(expiring)
+    assert found is not None
+    assert found.expires_at == soon
+
+
+ENDS = [
+    # as it is given, the last instant at which it works
+    ("2030-01-01", "2030-01-01T23:59:59.999999Z"),
+    ("20300101", "2030-01-01T23:59:59.999999Z"),
+    ("2028-02-29", "2028-02-29T23:59:59.999999Z"),
+    ("9999-12-31", "9999-12-31T23:59:59.999999Z"),
+    ("2030-01-01T00:00:00", "2030-01-01T00:00:00.000000Z"),
+    ("2030-01-01T12:00:00+02:00", "2030-01-01T10:00:00.000000Z"),
+]
+
+
+@pytest.mark.parametrize(("given", "ends"), ENDS)
+async def test_a_date_names_the_end_of_its_day(till: Till, given: str, ends: str) -> None:
+    shown, _ = await till.keys.create({"name": "n", "expires_at": given})
+    assert shown["expires_at"] == ends
+
+
+async def test_today_is_an_end_and_the_past_is_none(till: Till) -> None:
+    now = datetime.now(UTC)
+    shown, _ = await till.keys.create({"name": "n", "expires_at": now.date().isoformat()})
+    assert shown["expires_at"] == f"{now.date()}T23:59:59.999999Z"
+    yesterday = (now - timedelta(days=1)).date().isoformat()
+    for past in (yesterday, (now - timedelta(seconds=1)).isoformat(), "0001-01-01"):
+        for refused in (
+            till.keys.create({"name": "late", "expires_at": past}),
+            till.keys.update(shown["id"], {"expires_at": past}),
+        ):
+            with pytest.raises(BadRequest, match="has passed") as caught:
+                await refused
+            assert caught.value.param == "expires_at"
+    assert len((await till.keys.list())["data"]) == 1
+
+
+async def test_a_key_shows_when_it_was_last_used(till: Till) -> None:
+    key, other = await till.key(), await till.key()
+    await till.call(reservation(key), CENT)
+    asked = reservation(key)
+    await till.call(asked, CENT)
+    last = (await till.row(asked))["created_at"]
+    assert (await till.keys.get(key.id))["last_used_at"] == last
+    listed = {shown["id"]: shown["last_used_at"] for shown in (await till.keys.list())["data"]}
+    assert listed == {key.id: last, other.id: None}
 
 
 async def test_a_change_elsewhere_is_seen_after_a_second_at_most(till: Till) -> None:
@@ -94,7 +148,9 @@ async def test_a_change_elsewhere_is_seen_after_a_second_at_most(till: Till) -> 
     await other.revoke(shown["id"])
     await asyncio.sleep(1.05)
     assert till.keys.find_cached(secret) is None
-    assert await till.keys.find(secret) is None
+    found = await till.keys.find(secret)
+    assert found is not None
+    assert found.revoked_at is not None
 
 
 async def test_of_all_who_call_at_once_one_asks_the_database(till: Till) -> None:
@@ -112,9 +168,11 @@ async def test_what_was_read_before_a_change_is_not_kept(till: Till) -> None:
     shown, secret = await till.keys.create({"name": "n"})
     before = asyncio.ensure_future(till.keys.find(secret))
     await till.keys.revoke(shown["id"])
-    assert await till.keys.find(secret) is None
+    found = await till.keys.find(secret)
+    assert found is not None
+    assert found.revoked_at is not None
     await before
-    assert till.keys.find_cached(secret) is None
+    assert till.keys.find_cached(secret) is found
 
 
 async def test_after_a_rotation_both_secrets_work_for_the_overlap(till: Till) -> None:
@@ -126,17 +184,23 @@ async def test_after_a_rotation_both_secrets_work_for_the_overlap(till: Till) ->
         assert found is not None
         assert found.id == shown["id"]
     await asyncio.sleep(1.1)
-    assert await till.keys.find(old) is None
-    assert await till.keys.find(new) is not None
+    for secret, over in ((old, True), (new, False)):
+        found = await till.keys.find(secret)
+        assert found is not None
+        ends_at = found.secret_ends_at
+        assert (ends_at is not None and ends_at <= datetime.now(UTC)) is over
 
 
 async def test_a_rotation_without_overlap_ends_every_older_secret_at_once(till: Till) -> None:
     shown, first = await till.keys.create({"name": "n"})
     _, second = await till.keys.rotate(shown["id"], overlap_s=600)
     _, third = await till.keys.rotate(shown["id"])
-    assert await till.keys.find(first) is None
-    assert await till.keys.find(second) is None
-    assert await till.keys.find(third) is not None
+    ends = []
+    for secret in (first, second, third):
+        found = await till.keys.find(secret)
+        assert found is not None
+        ends.append(found.secret_ends_at)
+    assert [end is not None and end <= datetime.now(UTC) for end in ends] == [True, True, False]
 
 
 async def test_null_removes_a_limit_and_the_rest_stays(till: Till) -> None:
@@ -198,6 +262,13 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"name": "n", "team": "nobody"}, "team"),
     ({"name": "n", "metadata": {"a": 1}}, "metadata"),
     ({"name": "n", "budget": "1.00"}, "budget"),
+    ({"name": "n", "conversation_budget_usd": "1e3"}, "conversation_budget_usd"),
+    ({"name": "n", "max_budget_usd": "1000000000.01"}, "max_budget_usd"),
+    ({"name": "n", "metadata": []}, "metadata"),
+    ({"name": "n", "models": [" "]}, "models"),
+    ({"name": "n", "model_budgets": {" ": "1.00"}}, "model_budgets"),
+    ({"name": "n", "rpm": 10**12 + 1}, "rpm"),
+    ({"name": "n", "team": 7}, "team"),
 ]
 
 
