@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.dialects.openai_chat.parameters import PARAMETERS, Parameter
+from app.dialects.openai.parameters import Parameter
+from app.dialects.openai_chat.parameters import PARAMETERS
 from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from tests.house.repository import ROOT
 

@@ -19,8 +19,9 @@ from app.api.openapi.schemas import (
     open_record,
     words,
 )
-from app.dialects.openai_chat.options import EFFORTS
-from app.dialects.openai_chat.parameters import PARAMETERS, Parameter
+from app.dialects.openai.options import EFFORTS
+from app.dialects.openai.parameters import Parameter
+from app.dialects.openai_chat.parameters import PARAMETERS
 from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 
 _NAME: Schema = {"type": "string", "minLength": 1}

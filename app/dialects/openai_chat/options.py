@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from app.core.request import Block
-from app.dialects.json_values import (
-    as_count,
-    as_label,
-    as_name,
-    as_number,
-    as_object,
-    as_text,
-    as_texts,
-    check_depth,
-    one_of,
-    refuse,
-    unsupported,
-)
-from app.dialects.openai_chat.tools import closed
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-TIERS = ("auto", "default", "fast", "flex", "scale", "priority")
-MOST_TAGS = 16
-MOST_TAG_CHARS = 128
-MOST_MODEL_CHARS = 256
-JSON_WISH = "Answer with one valid JSON object and nothing else: no prose around it, no code fence."
-
-
-def read_model(body: Mapping[str, Any], default: str) -> str:
-    """The model asked for; the default one where the field is absent or null."""
-    if body.get("model") is None:
-        return default
-    model = as_name(body["model"], "model")
-    if len(model) > MOST_MODEL_CHARS:
-        refuse("model", f"must have at most {MOST_MODEL_CHARS} characters")
-    return model
+from app.dialects.json_values import as_count, as_object, as_text, as_texts, check_depth, one_of
+from app.dialects.openai.options import EFFORTS, JSON_WISH
+from app.dialects.openai.schemas import closed
 
 
 def read_max_tokens(body: Mapping[str, Any]) -> int | None:
@@ -53,20 +24,6 @@ def read_max_tokens(body: Mapping[str, Any]) -> int | None:
 def read_effort(body: Mapping[str, Any]) -> str | None:
     effort = body.get("reasoning_effort")
     return None if effort is None else one_of(effort, "reasoning_effort", EFFORTS)
-
-
-def read_sampling(body: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """`temperature` capped at the vendor's 1, `top_p` as given; and what had to be capped."""
-    sampling: dict[str, float] = {}
-    capped = []
-    if body.get("temperature") is not None:
-        asked = as_number(body["temperature"], "temperature", 2)
-        sampling["temperature"] = min(asked, 1)
-        if asked > 1:
-            capped.append("temperature")
-    if body.get("top_p") is not None:
-        sampling["top_p"] = as_number(body["top_p"], "top_p", 1)
-    return sampling, capped
 
 
 def read_stop(body: Mapping[str, Any]) -> tuple[list[str], bool]:
@@ -98,57 +55,3 @@ def read_format(body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, tuple[B
     if named.get("description") is not None:
         schema.setdefault("description", as_text(named["description"], f"{where}.description"))
     return {"type": "json_schema", "schema": schema}, ()
-
-
-def read_tier(body: Mapping[str, Any]) -> dict[str, str]:
-    """Anthropic's `service_tier` or `speed`."""
-    if body.get("service_tier") is None:
-        return {}
-    tier = one_of(body["service_tier"], "service_tier", TIERS)
-    if tier == "fast":
-        return {"speed": "fast"}
-    if tier == "auto":
-        return {"service_tier": "auto"}
-    if tier == "default":
-        return {"service_tier": "standard_only"}
-    return unsupported("service_tier", f"{tier!r} has no equivalent; use auto, default or fast")
-
-
-def read_end_user(body: Mapping[str, Any]) -> str | None:
-    """Who the call is for, in clear: `user`, or else `safety_identifier`."""
-    for name in ("user", "safety_identifier"):
-        if body.get(name) not in (None, ""):
-            return as_label(body[name], name)
-    return None
-
-
-def opaque(end_user: str) -> str:
-    """The end user as the vendor is told: a SHA-256 in hex."""
-    return hashlib.sha256(end_user.encode()).hexdigest()
-
-
-def read_tags(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """The string values `v` of `metadata` under `k`, each as the tag `k=v`."""
-    if body.get("metadata") is None:
-        return ()
-    metadata = as_object(body["metadata"], "metadata")
-    if len(metadata) > MOST_TAGS:
-        refuse("metadata", f"must have at most {MOST_TAGS} entries")
-    named = (
-        f"{name}={as_label(value, f'metadata.{name[:64]}')}"
-        for name, value in metadata.items()
-        if isinstance(value, str) and value
-    )
-    return tuple(dict.fromkeys(tag[:MOST_TAG_CHARS] for tag in named))
-
-
-def read_caching(body: Mapping[str, Any]) -> bool:
-    """Whether the gateway may add breakpoints of its own."""
-    if body.get("prompt_cache_options") is None:
-        return True
-    options = as_object(body["prompt_cache_options"], "prompt_cache_options")
-    if options.get("mode") is None:
-        return True
-    return (
-        one_of(options["mode"], "prompt_cache_options.mode", ("implicit", "explicit")) != "explicit"
-    )

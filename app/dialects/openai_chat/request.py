@@ -1,6 +1,6 @@
 """OpenAI Chat Completions: a request's bytes -> the canonical request.
 
-Answers go back through `openai_chat_reply` and `openai_chat_stream`.
+Answers go back through `reply` and `stream`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ from app.core.request import EMPTY, Block, Request
 from app.core.routing import AUTO
 from app.core.values import value
 from app.dialects.json_values import as_flag, as_object, fields_of
-from app.dialects.openai_chat.messages import read_messages
-from app.dialects.openai_chat.options import (
+from app.dialects.openai.options import (
     opaque,
     read_caching,
-    read_effort,
     read_end_user,
-    read_format,
-    read_max_tokens,
     read_model,
     read_sampling,
-    read_stop,
     read_tags,
     read_tier,
 )
-from app.dialects.openai_chat.parameters import dropped_by, reportable
+from app.dialects.openai.parameters import dropped_by, reportable
+from app.dialects.openai_chat.messages import read_messages
+from app.dialects.openai_chat.options import read_effort, read_format, read_max_tokens, read_stop
+from app.dialects.openai_chat.parameters import PARAMETERS
 from app.dialects.openai_chat.tools import in_the_older_form, read_tools
 
 
@@ -75,7 +73,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     Raises BadRequest and UnsupportedParameter.
     """
     fields = fields_of(body)
-    dropped = dropped_by(fields)
+    dropped = dropped_by(fields, PARAMETERS)
     model = read_model(fields, default_model)
     conversation = read_messages(fields.get("messages"))
     wishes = _NO_WISHES if fields.keys() <= _PLAIN else _wishes(fields)

@@ -10,12 +10,8 @@ import orjson
 
 from app.core.receipt import Opening, Receipt
 from app.dialects.json_text import dumps
-from app.dialects.openai_chat.reply import (
-    completion_id,
-    finish_reason,
-    refusal_text,
-    usage_json,
-)
+from app.dialects.openai.answers import refusal_text, usage_json
+from app.dialects.openai_chat.reply import completion_id, finish_reason
 
 DONE = b"data: [DONE]\n\n"
 

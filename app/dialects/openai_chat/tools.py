@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,23 +12,12 @@ from app.dialects.json_values import (
     as_list,
     as_name,
     as_object,
-    as_text,
     cache_mark,
-    check_depth,
     one_of,
     refuse,
     unsupported,
 )
-
-MODES: Mapping[str, str] = {"none": "none", "auto": "auto", "required": "any"}
-_SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_SCHEMA_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
-_SCHEMAS = ("items", "not", "if", "then", "else", "contains")
-
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-
-Tools = tuple[Block, ...]
-Choice = dict[str, Any]
+from app.dialects.openai.functions import MODES, Choice, Tools, choice_of_mode, read_tool
 
 
 def read_tools(body: Mapping[str, Any]) -> tuple[Tools, Choice | None]:
@@ -82,64 +70,6 @@ def _functions(value: object) -> list[tuple[str, Block]]:
     ]
 
 
-def read_tool(function: Mapping[str, Any], where: str, mark: Block | None) -> Block:
-    schema = _input_schema(function.get("parameters"), f"{where}.parameters")
-    tool: dict[str, Any] = {"name": as_tool_name(function.get("name"), f"{where}.name")}
-    if function.get("description"):
-        tool["description"] = as_text(function["description"], f"{where}.description")
-    tool["input_schema"] = schema
-    if as_flag(function.get("strict"), f"{where}.strict"):
-        tool["strict"] = True
-        tool["input_schema"] = closed(schema)
-    if mark is not None:
-        tool["cache_control"] = mark
-    return tool
-
-
-def as_tool_name(value: object, where: str) -> str:
-    """A name that the vendor takes."""
-    name = as_name(value, where)
-    if not _NAME.fullmatch(name):
-        refuse(where, f"must be 1 to 128 letters, digits, _ or -, got {name[:64]!r}")
-    return name
-
-
-def _input_schema(value: object, where: str) -> dict[str, Any]:
-    """The parameters' schema; the vendor insists on an object."""
-    if value is None:
-        return {"type": "object", "properties": {}}
-    schema = as_object(value, where)
-    check_depth(schema, where)
-    if schema.get("type") is None:
-        return {"type": "object", **{k: v for k, v in schema.items() if k != "type"}}
-    if schema["type"] != "object":
-        refuse(f"{where}.type", "the parameters of a function are an object")
-    return schema
-
-
-def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with `additionalProperties: false` on every object that does not say."""
-    copy: dict[str, Any] = dict(schema)
-    for key in _SCHEMA_MAPS:
-        if isinstance(copy.get(key), dict):
-            copy[key] = {name: _closed_if_schema(part) for name, part in copy[key].items()}
-    for key in _SCHEMA_LISTS:
-        if isinstance(copy.get(key), list):
-            copy[key] = [_closed_if_schema(part) for part in copy[key]]
-    for key in _SCHEMAS:
-        if key in copy:
-            copy[key] = _closed_if_schema(copy[key])
-    kind = copy.get("type")
-    is_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
-    if is_object or isinstance(copy.get("properties"), dict):
-        copy.setdefault("additionalProperties", False)
-    return copy
-
-
-def _closed_if_schema(part: object) -> object:
-    return closed(part) if isinstance(part, dict) else part
-
-
 def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None]:
     value, where = body.get("tool_choice"), "tool_choice"
     if value is None and body.get("function_call") is not None:
@@ -160,14 +90,6 @@ def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None
         return tools, {"type": "tool", "name": name}
     allowed = as_object(choice.get("allowed_tools"), f"{where}.allowed_tools")
     return _allowed(allowed, f"{where}.allowed_tools", tools)
-
-
-def choice_of_mode(mode: str, tools: Tools, where: str) -> tuple[Tools, Choice | None]:
-    if tools:
-        return tools, {"type": mode}
-    if mode == "any":
-        refuse(where, "a tool call can't be required without tools")
-    return tools, None
 
 
 def _named(choice: Mapping[str, Any], where: str, known: set[str]) -> str:

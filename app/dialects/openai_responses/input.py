@@ -20,8 +20,8 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai_chat.messages import Conversation, check_first, read_call, wire_id
-from app.dialects.openai_chat.parts import as_blocks, lifetime
+from app.dialects.openai.content import as_blocks, lifetime
+from app.dialects.openai.conversation import Conversation, check_first, read_call, wire_id
 from app.dialects.openai_responses.parts import (
     ASSISTANT_PARTS,
     SYSTEM_PARTS,

@@ -16,8 +16,8 @@ from app.dialects.json_values import (
     one_of,
     unsupported,
 )
-from app.dialects.openai_chat.options import EFFORTS, JSON_WISH
-from app.dialects.openai_chat.tools import closed
+from app.dialects.openai.options import EFFORTS, JSON_WISH
+from app.dialects.openai.schemas import closed
 
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"

@@ -16,7 +16,8 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai_chat.parts import file_block, image_block, marked_block
+from app.dialects.openai.content import marked_block
+from app.dialects.openai.files import file_block, image_block
 
 SYSTEM_PARTS = ("input_text",)
 ASSISTANT_PARTS = ("output_text", "refusal", "input_text")

@@ -8,7 +8,7 @@ from typing import Any
 from app.core.receipt import Opening, Receipt
 from app.core.request import Block, Reply
 from app.dialects.json_text import dumps
-from app.dialects.openai_chat.reply import refusal_text, usage_json
+from app.dialects.openai.answers import refusal_text, usage_json
 from app.dialects.openai_responses.request import ResponsesCall
 from app.dialects.openai_responses.thinking import REASONING_ID, sealed
 

@@ -1,6 +1,6 @@
 """OpenAI Responses, stateless: a request's bytes -> the canonical request.
 
-Answers go back through `openai_responses_reply` and `openai_responses_stream`.
+Answers go back through `reply` and `stream`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from app.core.request import Request
 from app.core.routing import AUTO
 from app.core.values import value
 from app.dialects.json_values import as_flag, fields_of
-from app.dialects.openai_chat.options import (
+from app.dialects.openai.options import (
     opaque,
     read_caching,
     read_end_user,
@@ -21,7 +21,7 @@ from app.dialects.openai_chat.options import (
     read_tags,
     read_tier,
 )
-from app.dialects.openai_chat.parameters import reportable
+from app.dialects.openai.parameters import dropped_by, reportable
 from app.dialects.openai_responses.input import read_input
 from app.dialects.openai_responses.options import (
     read_include,
@@ -29,7 +29,7 @@ from app.dialects.openai_responses.options import (
     read_reasoning,
     read_text,
 )
-from app.dialects.openai_responses.parameters import dropped_by
+from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from app.dialects.openai_responses.tools import read_tools
 
 
@@ -54,7 +54,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
     Raises BadRequest and UnsupportedParameter.
     """
     fields = fields_of(body)
-    dropped = dropped_by(fields)
+    dropped = dropped_by(fields, RESPONSES_PARAMETERS)
     model = read_model(fields, default_model)
     transcript = read_input(fields.get("input"), fields.get("instructions"))
     conversation = transcript.conversation

@@ -10,7 +10,7 @@ import orjson
 
 from app.core.receipt import Opening, Receipt
 from app.dialects.json_text import dumps
-from app.dialects.openai_chat.reply import refusal_text
+from app.dialects.openai.answers import refusal_text
 from app.dialects.openai_responses.reply import (
     CUT,
     Item,

@@ -19,7 +19,7 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai_chat.tools import (
+from app.dialects.openai.functions import (
     MODES,
     Choice,
     Tools,

@@ -9,7 +9,8 @@ import pytest
 from openai.types.chat import completion_create_params
 
 from app.core.request import Request
-from app.dialects.openai_chat.parameters import MOST_DROPPED, PARAMETERS
+from app.dialects.openai.parameters import MOST_DROPPED
+from app.dialects.openai_chat.parameters import PARAMETERS
 from app.dialects.openai_chat.request import parse
 
 USER = {"role": "user", "content": "Hi"}
