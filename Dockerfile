@@ -10,13 +10,15 @@ RUN /opt/tollkeeper/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 ENV PATH=/opt/tollkeeper/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-RUN useradd --uid 10001 --create-home tollkeeper \
-    && install --directory --owner tollkeeper --group tollkeeper /srv/tollkeeper/data
+# Group 0 may do what the owner may: some platforms run an image as any user of that group.
+RUN useradd --uid 10001 --gid 0 --home-dir /srv/tollkeeper tollkeeper \
+    && install --directory --owner tollkeeper --group 0 --mode 770 /srv/tollkeeper/data
+ENV HOME=/srv/tollkeeper
 WORKDIR /srv/tollkeeper
 COPY --from=build /opt/tollkeeper /opt/tollkeeper
 COPY --chmod=755 deploy/entrypoint.sh /usr/local/bin/entrypoint
-COPY config.yaml .
-USER tollkeeper
+# config.yaml is mounted here; without one the built-in settings stand.
+USER 10001:0
 VOLUME /srv/tollkeeper/data
 EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

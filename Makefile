@@ -19,6 +19,10 @@ INSTALL := $(PIP) install --require-hashes --requirement
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
+# A stamp names the folder it was made in: scripts in an environment that moved name the old one.
+MOVED := $(shell test ! -s $(VENV)/installed || test "$$(cat $(VENV)/installed)" = "$$(pwd)" || echo moved)
+.PHONY: moved
+
 run: $(VENV)/installed ## serve on 127.0.0.1:4000 (PORT=); simulated without ANTHROPIC_API_KEY
 	@exec $(BIN)/tollkeeper serve --host 127.0.0.1 --port "$(PORT)" \
 		$$(test -n "$$ANTHROPIC_API_KEY" || echo --simulate)
@@ -32,8 +36,8 @@ test-long: $(VENV)/installed-dev ## soak, fuzz, many kill rounds
 lint: $(VENV)/installed-dev ## ruff, mypy and the import contracts, without the tests
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
-	@$(BIN)/mypy $(CHECKED)
-	@$(BIN)/lint-imports
+	@$(BIN)/python -m mypy $(CHECKED)
+	@$(BIN)/python -c "from importlinter.cli import lint_imports_command as main; main()"
 
 format: $(VENV)/installed-dev ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix $(CHECKED)
@@ -57,11 +61,11 @@ clean: ## remove the environment and every cache; data/ stays
 
 # A stamp is newer than what it was installed from, or it is made again. The development lock
 # holds the runtime lock's pins, so that one environment serves both.
-$(VENV)/installed: requirements.lock pyproject.toml $(VENV)/pyvenv.cfg
+$(VENV)/installed: requirements.lock pyproject.toml $(VENV)/pyvenv.cfg $(MOVED)
 	@echo "Installing Tollkeeper into $(VENV) ..."
 	@$(INSTALL) requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@
+	@pwd > $@
 
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 	@echo "Installing what tests need into $(VENV) ..."

@@ -28,6 +28,31 @@ app.add_typer(keys_commands, name="keys")
 app.add_typer(config_commands, name="config")
 app.add_typer(db_commands, name="db")
 
+
+def _tell_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        say(f"tollkeeper {version('tollkeeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tollkeeper(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda wanted: _tell_version(wanted=wanted),
+            is_eager=True,
+            help="tell the version",
+        ),
+    ] = False,
+) -> None:
+    """An OpenAI-compatible gateway to Claude that prices every call and enforces budgets."""
+
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="instead of $TOLLKEEPER_CONFIG or ./config.yaml"),

@@ -2,18 +2,29 @@
 # Runs `tollkeeper "$@"`; what a container adds:
 #   - without TOLLKEEPER_MASTER_KEY, one is made once and kept in data/master.key, so that every
 #     replica on the same volume has the same one;
-#   - `serve` without ANTHROPIC_API_KEY serves the simulated upstream.
+#   - `serve`, and the `db upgrade` before it, refuse to go on without an upstream to call.
 set -eu
 
 # Compose and Kubernetes pass "not given" as an empty string.
-for name in ANTHROPIC_API_KEY ANTHROPIC_BASE_URL OPENROUTER_API_KEY OPENROUTER_BASE_URL \
-    TOLLKEEPER_DATABASE_URL TOLLKEEPER_REDIS_URL TOLLKEEPER_MASTER_KEY TOLLKEEPER_METRICS_TOKEN \
-    LANGFUSE_HOST LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY OTEL_EXPORTER_OTLP_ENDPOINT; do
+for name in ANTHROPIC_API_KEY ANTHROPIC_ADMIN_KEY ANTHROPIC_BASE_URL OPENROUTER_API_KEY \
+    OPENROUTER_BASE_URL TOLLKEEPER_CONFIG TOLLKEEPER_DATABASE_URL TOLLKEEPER_REDIS_URL \
+    TOLLKEEPER_MASTER_KEY TOLLKEEPER_METRICS_TOKEN TOLLKEEPER_SIMULATE LANGFUSE_HOST \
+    LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY OTEL_EXPORTER_OTLP_ENDPOINT PGPASSWORD; do
     eval "value=\${$name:-}"
     [ -n "$value" ] || unset "$name"
 done
 
-if [ -z "${TOLLKEEPER_MASTER_KEY:-}" ]; then
+case "${1:-}" in
+serve | db)
+    if [ -z "${ANTHROPIC_API_KEY:-}" ] && [ "${TOLLKEEPER_SIMULATE:-}" != 1 ]; then
+        echo "ANTHROPIC_API_KEY is not set. Set it (in .env), or TOLLKEEPER_SIMULATE=1 to try the" \
+            "gateway with simulated answers." >&2
+        exit 2
+    fi
+    ;;
+esac
+
+if [ "${1:-}" = serve ] && [ -z "${TOLLKEEPER_MASTER_KEY:-}" ]; then
     key_file=data/master.key
     if [ ! -s "$key_file" ]; then
         umask 077
@@ -27,10 +38,5 @@ if [ -z "${TOLLKEEPER_MASTER_KEY:-}" ]; then
     fi
     TOLLKEEPER_MASTER_KEY=$(cat "$key_file")
     export TOLLKEEPER_MASTER_KEY
-fi
-
-if [ "${1:-}" = serve ] && [ -z "${ANTHROPIC_API_KEY:-}" ]; then
-    echo "ANTHROPIC_API_KEY is not set: answers come from the SIMULATED upstream." >&2
-    set -- "$@" --simulate
 fi
 exec tollkeeper "$@"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from app.commands.environment import told
 from app.config.catalog import build_catalog
 from app.config.prices import bundled_books
 from app.config.settings import Settings, read_settings, settings_file
@@ -21,7 +21,8 @@ def settings_with_all_on(config: Path | None) -> Settings:
     A shell that asks about models or prices need not hold the keys that the gateway holds.
     Raises ConfigError.
     """
-    settings = read_settings(settings_file(config, os.environ), os.environ)
+    environ = told()
+    settings = read_settings(settings_file(config, environ), environ)
     upstreams = {
         name: written
         if written.api_key is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from app.commands.catalog import settings_with_all_on
+from app.commands.environment import told
 from app.commands.output import say, show_json
 from app.config.catalog import build_catalog
 from app.config.names import config_warnings
@@ -19,7 +19,8 @@ from app.core.models import Catalog
 
 def check(config: Path | None, *, as_json: bool) -> None:
     """Raises ConfigError with every problem."""
-    settings = read_settings(settings_file(config, os.environ), os.environ)
+    environ = told()
+    settings = read_settings(settings_file(config, environ), environ)
     books = bundled_books()
     catalog = build_catalog(settings_with_all_on(config), books)
     offered = build_catalog(settings, books)

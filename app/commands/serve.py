@@ -13,23 +13,24 @@ from pathlib import Path
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from app.commands.database import answering, is_sqlite, opened
-from app.commands.environment import database_url
+from app.commands.environment import served_database_url, told
 from app.commands.failure import CommandFailed, WrongUsage
-from app.commands.first_start import prepare
+from app.commands.first_start import FirstKeys, prepare
 from app.commands.master_key import MasterKey, master_key
 from app.commands.output import boxed, say
 from app.commands.signals import end_on_signals
+from app.commands.workers import GoodConfig, Workers
 from app.config.settings import Settings, settings_file
-from app.main import SIMULATOR_VARIABLE, Boot, create_app, policy_of
+from app.main import SIMULATOR_VARIABLE, create_app
 from app.store.database.sqlite import DatabaseInUse
+from app.store.database.stamp import Kind
 from app.telemetry.logs import start_logging
+from app.wiring import Boot, policy_of
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
-WORKERS_START_S = 60.0
 WORKER_APP = "app.main:app_from_environment"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - names what is listened on
 ANTHROPIC_OFF = (
@@ -60,7 +61,10 @@ def serve(wanted: Wanted) -> None:
     Raises ConfigError, WrongUsage and CommandFailed before anything is served.
     """
     end_on_signals()
-    url = database_url()
+    environ = told()
+    if environ.get("TOLLKEEPER_SIMULATE") == "1":
+        wanted = replace(wanted, simulate=True)
+    url = served_database_url(environ, simulated=wanted.simulate)
     if wanted.workers > 1 and is_sqlite(url):
         raise WrongUsage(
             f"--workers {wanted.workers} needs PostgreSQL: a SQLite file has one gateway process. "
@@ -68,22 +72,23 @@ def serve(wanted: Wanted) -> None:
         )
     with _simulator(wanted=wanted.simulate) as simulated_url:
         boot = Boot(
-            config_file=settings_file(wanted.config, os.environ),
-            environ=os.environ,
+            config_file=settings_file(wanted.config, environ),
+            environ=environ,
             database_url=url,
             master_key="",
-            metrics_token=os.environ.get("TOLLKEEPER_METRICS_TOKEN") or None,
+            metrics_token=environ.get("TOLLKEEPER_METRICS_TOKEN") or None,
             simulated_url=simulated_url,
         )
         settings = boot.settings()
         policy_of(settings)
         if not _anthropic_is_on(settings):
             raise WrongUsage(ANTHROPIC_OFF)
-        key = master_key(os.environ)
+        key = master_key(environ)
         with _listening(wanted.host, wanted.port) as listening:
             address = _address(wanted.host, listening)
-            secret = answering(url, lambda: asyncio.run(_prepared(url)))
-            _welcome(address, key, secret, simulated=wanted.simulate)
+            kind: Kind = "simulated" if wanted.simulate else "real"
+            keys = answering(url, lambda: asyncio.run(_prepared(url, kind, key)))
+            _welcome(address, key, keys, simulated=wanted.simulate)
             _run(replace(boot, master_key=key.value), settings, listening, wanted.workers, address)
 
 
@@ -126,18 +131,20 @@ def _address(host: str, listening: socket.socket) -> str:
     return f"http://{name}:{listening.getsockname()[1]}"
 
 
-async def _prepared(url: str) -> str | None:
+async def _prepared(url: str, kind: Kind, master: MasterKey) -> FirstKeys:
     database = opened(url)
     try:
-        return await prepare(database, url)
+        # Whoever brings a master key makes the keys: one without a limit is not theirs to guess.
+        return await prepare(database, url, kind, first_key=master.file is not None)
     except DatabaseInUse as error:
         raise CommandFailed(str(error)) from error
     finally:
         await database.close()
 
 
-def _welcome(address: str, master: MasterKey, secret: str | None, *, simulated: bool) -> None:
+def _welcome(address: str, master: MasterKey, keys: FirstKeys, *, simulated: bool) -> None:
     """Secrets are shown when they are made, and never again."""
+    secret = keys.secret
     if simulated:
         say(boxed(SIMULATED))
     if master.made:
@@ -150,7 +157,10 @@ def _welcome(address: str, master: MasterKey, secret: str | None, *, simulated: 
             " -H 'Content-Type: application/json'"
             """ -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'"""
         )
-    if master.made or secret is not None:
+    if keys.none:
+        say("\nThere is no virtual key yet. Make one:")
+        say("  tollkeeper keys create --name mine --budget 10.00")
+    if master.made or secret is not None or keys.none:
         say()
 
 
@@ -160,8 +170,10 @@ def _run(
     start_logging()
     if workers > 1:
         os.environ |= _for_workers(boot)
-        supervisor = _Workers(_server_config(WORKER_APP, settings, workers), [listening], address)
-        supervisor.run()
+        with GoodConfig(boot) as good:
+            config = _server_config(WORKER_APP, settings, workers)
+            supervisor = Workers(config, [listening], address, good)
+            supervisor.run()
         failed = supervisor.failed
     else:
         server = _Server(_server_config(create_app(settings, boot), settings), address)
@@ -220,20 +232,3 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             say(f"Tollkeeper is ready on {self._address}")
-
-
-class _Workers(Multiprocess):
-    """Says when all are ready; `failed` tells that one could not start."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], address: str) -> None:
-        super().__init__(config, sockets)
-        self._address = address
-
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(WORKERS_START_S) for process in self.processes):
-            say(f"Tollkeeper is ready on {self._address} with {len(self.processes)} workers")
-
-    @property
-    def failed(self) -> bool:
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)

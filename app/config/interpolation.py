@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from app.config.environment import has_controls
 from app.config.problems import KeyPath, Problem, path_text
 from app.config.yaml_text import Document
 
@@ -69,12 +70,16 @@ class _Filling:
                 parts.append("${")
                 continue
             found = self._environ.get(name)
+            if found is not None:
+                found = found.strip()
             if default is not None:
                 found = found or default
             if not found and optional:
                 return None
             if found is None:
                 self._note(path, f"the variable {name} is not set", "set it, or ${NAME:-default}")
+            elif has_controls(found):
+                self._note(path, f"the variable {name} holds a control character", "plain text")
             parts.append(found or "")
         return FromEnvironment.made("".join(parts) + written[end:], written)
 

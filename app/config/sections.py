@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.config.environment import HEADER_ALLOWED, fits_a_header, has_controls
 from app.config.fields import (
     Flag,
     LimitNanoUsd,
@@ -32,6 +33,9 @@ from app.core.budgets import Window
 
 MOST_ATTEMPTS = 10
 MOST_BODY_BYTES = 1 << 30
+MOST_HOST_CHARS = 253
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}", re.ASCII)
 
 
@@ -58,12 +62,31 @@ def _origin(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
+    if has_controls(text) or " " in text:  # urlsplit would leave line breaks out, unasked
+        raise ValueError("a URL without blanks and control characters")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("a URL with a port from 1 to 65535, or none") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("a URL such as https://api.example.com")
     if parts.username or parts.password:
         raise ValueError("a URL without a user name or password in it")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("a URL with a port from 1 to 65535, or none")
+    if not _is_host(parts.hostname):
+        raise ValueError("a URL whose host is a name or an IP address, such as api.example.com")
     return text.rstrip("/")
+
+
+def _is_host(name: str) -> bool:
+    """Whether a resolver could be asked for the name: addresses, and labels of usual letters."""
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return len(name) <= MOST_HOST_CHARS and bool(_HOST.fullmatch(name))
+    return True
 
 
 def _listed(value: object) -> object:
@@ -71,7 +94,13 @@ def _listed(value: object) -> object:
 
 
 def _secret(value: object) -> object:
-    return (value.strip() or None) if isinstance(value, str) else value
+    """The secret without white space around it; None when nothing is left.  Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    secret = value.strip()
+    if not fits_a_header(secret):
+        raise ValueError(HEADER_ALLOWED)
+    return secret or None
 
 
 Identifier = Annotated[Text, AfterValidator(_identifier)]

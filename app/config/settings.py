@@ -54,6 +54,11 @@ class Settings(Section):
     _document: Document = PrivateAttr(default_factory=lambda: Document(BUILT_IN, {}, {}))
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether the file is empty, or holds comments alone."""
+        return self._document.file != BUILT_IN and not self._document.tree
+
+    @property
     def document(self) -> Document:
         """The file that these settings were read from, for messages that name a line."""
         return self._document
@@ -89,7 +94,7 @@ def read_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 def _text(file: Path) -> str:
     """Raises ConfigError when the file can't be read."""
     try:
-        return file.read_text("utf-8")
+        return file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(str(file), [Problem("", "not UTF-8", "text in UTF-8")]) from error
     except OSError as error:

@@ -64,7 +64,7 @@ class Document:
 
 
 def read_yaml(text: str, file: str) -> Document:
-    """The one document in `text`; an empty file is an empty mapping.
+    """The one document in `text`; a file that says nothing is an empty mapping.
 
     Raises ConfigError: broken YAML, a key given twice or that isn't text, a tag, a loop.
     """
@@ -85,7 +85,7 @@ def read_yaml(text: str, file: str) -> Document:
     tree = reading.value(node, (), ())
     if reading.problems:
         raise ConfigError(file, reading.problems)
-    return Document(file, tree, reading.lines)
+    return Document(file, {} if tree is None else tree, reading.lines)
 
 
 class _Reading:

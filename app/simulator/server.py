@@ -59,6 +59,7 @@ def make_server(
         loop=loop,
         lifespan="off",
         ws="none",
+        log_config=None,  # logging is the business of the process that it runs in
         log_level="warning",
         access_log=False,
         server_header=False,

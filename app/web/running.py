@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from app.ports import Recorder as Told
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.config.settings import Settings
     from app.core.keys import Key
     from app.pipeline import Gateway
+    from app.ports import Upstream
     from app.store.store import Store
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -38,7 +39,11 @@ class Recorder(Told, Protocol):
 
 @dataclass(slots=True)
 class RunningGateway:
-    """The running gateway. `every` are headers for every answer (the simulated upstream's mark)."""
+    """The running gateway. `every` are headers for every answer (the simulated upstream's mark).
+
+    `retired` upstreams were replaced by a reload: calls that began with them go on, and their idle
+    connections end by themselves.
+    """
 
     gateway: Gateway
     settings: Settings
@@ -48,3 +53,4 @@ class RunningGateway:
     metrics_token: str | None = None
     every: tuple[Header, ...] = ()
     config_refusal: str | None = None
+    retired: list[Upstream] = field(default_factory=list)

@@ -145,7 +145,7 @@ def test_a_second_gateway_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path, "--simulate"):
         ended = run(tmp_path, "serve", "--simulate", "--port", "0")
         assert ended.code == 1
-        assert "another gateway process is using data/tollkeeper.db" in ended.err
+        assert "another gateway process is using data/simulated.db" in ended.err
 
 
 def test_a_folder_of_the_same_name_as_the_package_is_not_taken_for_it(tmp_path: Path) -> None:
@@ -181,3 +181,74 @@ def test_what_a_gateway_logs_is_json_and_holds_no_secret(tmp_path: Path) -> None
             time.sleep(0.02)
         assert json.loads(log.read_text().splitlines()[-1])["message"] == "config reloaded"
         assert served.secret("tk") not in log.read_text()
+
+
+@pytest.mark.parametrize("given", ["environment", "option"])
+def test_play_money_has_a_ledger_of_its_own_and_real_money_never_joins_it(
+    tmp_path: Path, given: str
+) -> None:
+    real = {"ANTHROPIC_API_KEY": "sk-ant-x"}
+    options = ["--simulate"] if given == "option" else []
+    play = {"TOLLKEEPER_SIMULATE": "1"} if given == "environment" else {}
+    with serving(tmp_path, *options, **play) as served:
+        assert served.end() == 0
+    assert sorted(path.name for path in (tmp_path / "data").glob("*.db")) == ["simulated.db"]
+    same = {"TOLLKEEPER_DATABASE_URL": "sqlite:///data/simulated.db"}
+    ended = run(tmp_path, "serve", "--port", "0", **real, **same)
+    assert ended.code == 2
+    assert "holds the simulated upstream's play money" in ended.err
+    assert "serve with --simulate, or name another database" in ended.err
+    with serving(tmp_path, **real) as served:
+        assert served.end() == 0
+    ended = run(
+        tmp_path,
+        "serve",
+        "--simulate",
+        *("--port", "0"),
+        TOLLKEEPER_DATABASE_URL="sqlite:///data/tollkeeper.db",
+    )
+    assert ended.code == 2
+    assert "holds real money" in ended.err
+
+
+def test_commands_find_the_only_ledger_there_is(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate") as served:
+        bearer = {"authorization": f"Bearer {served.secret('tk')}"}
+        answer = httpx2.post(f"{served.url}/v1/chat/completions", json=CHAT, headers=bearer)
+        assert answer.status_code == 200
+        spent = run(tmp_path, "spend", "--by", "key", "--json").json()
+        assert [row["key_name"] for row in spent["data"]] == ["first key"]
+
+
+def test_whoever_brings_a_master_key_is_told_how_to_make_the_first_key(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulate", TOLLKEEPER_MASTER_KEY=MASTER_KEY) as served:
+        assert "tk-" not in served.welcome
+        assert "  tollkeeper keys create --name mine --budget 10.00\n" in served.welcome
+        bearer = {"authorization": f"Bearer {MASTER_KEY}"}
+        listed = served.http.get(f"{served.url}/admin/keys", headers=bearer).json()
+        assert listed["data"] == []
+
+
+def test_a_line_feed_after_the_database_url_opens_no_second_ledger(tmp_path: Path) -> None:
+    url = "sqlite:///data/mine.db"
+    with serving(tmp_path, "--simulate", TOLLKEEPER_DATABASE_URL=url) as served:
+        assert served.secret("tk")
+        assert served.end() == 0
+    with serving(tmp_path, "--simulate", TOLLKEEPER_DATABASE_URL=f"{url}\n") as served:
+        assert "tk-" not in served.welcome
+    assert [path.name for path in (tmp_path / "data").glob("*.db")] == ["mine.db"]
+
+
+def test_a_control_character_within_an_environment_value_is_refused(tmp_path: Path) -> None:
+    ended = run(tmp_path, "spend", TOLLKEEPER_DATABASE_URL="sqlite:///data/a\nb.db")
+    assert ended.code == 2
+    assert ended.err == (
+        "The configuration can't be used:\nthe environment: TOLLKEEPER_DATABASE_URL: a value with "
+        "a control character (hidden); allowed: text without line breaks and other control "
+        "characters\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").lines() == ["tollkeeper 0.1.0"]

@@ -55,6 +55,34 @@ BAD = [
         "upstreams.anthropic.base_url",
         "'https://a.example/v1/'",
     ),
+    *(
+        (f'upstreams: {{anthropic: {{base_url: "{url}"}}}}', "upstreams.anthropic.base_url", shown)
+        for url, shown in (
+            ("http://api..invalid", "'http://api..invalid'"),
+            ("http://.a.example", "'http://.a.example'"),
+            ("http://-a.example", "'http://-a.example'"),
+            ("http://a.example:99999", "'http://a.example:99999'"),
+            ("http://a.example:0", "'http://a.example:0'"),
+            ("http://a.example:", "'http://a.example:'"),
+            ("http://a.example:port", "'http://a.example:port'"),
+            ("http://[::1", "'http://[::1'"),
+            ("http://a b.example", "'http://a b.example'"),
+            ("http://a.example\\n", "'http://a.example\\n'"),
+            ("http://é.example", "'http://é.example'"),
+            ("http:///v1", "'http:///v1'"),
+            (f"http://{'a' * 64}.b", f"'http://{'a' * 64}.b'"),
+        )
+    ),
+    (
+        'upstreams: {anthropic: {api_key: "sk-ant-x\\nx-api-key: y"}}',
+        "upstreams.anthropic.api_key",
+        "a value (hidden)",
+    ),
+    (
+        'upstreams: {openrouter: {api_key: "sk-or-é"}}',
+        "upstreams.openrouter.api_key",
+        "a value (hidden)",
+    ),
     ("upstreams: {anthropic: {transport: http}}", "upstreams.anthropic.transport", "'http'"),
     ("upstreams: {openrouter: {transport: sdk}}", "upstreams.openrouter.transport", "'sdk'"),
     (

@@ -107,3 +107,20 @@ def test_what_a_variable_holds_is_not_told(tmp_path: Path) -> None:
         settings_of(text, tmp_path, ON)
     assert caught.value.value == "the value of '${ANTHROPIC_API_KEY}'"
     assert ON["ANTHROPIC_API_KEY"] not in str(caught.value)
+
+
+def test_white_space_around_a_variable_is_not_a_part_of_it(tmp_path: Path) -> None:
+    environ = {"KEY": " sk-ant-1\r\n", "URL": "https://a.example\n"}
+    text = 'upstreams: {anthropic: {api_key: "${KEY}", base_url: "${URL}"}}'
+    anthropic = settings_of(text, tmp_path, environ).upstreams["anthropic"]
+    assert anthropic.api_key is not None
+    assert anthropic.api_key.get_secret_value() == "sk-ant-1"
+    assert anthropic.base_url == "https://a.example"
+
+
+def test_a_control_character_in_a_variable_is_told_by_its_key_path(tmp_path: Path) -> None:
+    text = 'upstreams: {anthropic: {base_url: "${URL}"}}'
+    with pytest.raises(ConfigError) as refused:
+        settings_of(text, tmp_path, {"URL": "https://a.example\n.b.example"})
+    assert refused.value.key_path == "upstreams.anthropic.base_url"
+    assert refused.value.value == "the variable URL holds a control character"

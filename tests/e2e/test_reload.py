@@ -149,6 +149,11 @@ def test_sighup_rereads_a_file_that_looks_unchanged(served: Gateway, upstream: S
         (NEGATIVE, f"models.{SONNET}.cost_per_token.output"),
         (MISSPELT, "cost_per_token"),
         ("models: [", "config.yaml"),
+        ("# only a comment\n", "a file that says nothing"),
+        ("\ufeff", "a file that says nothing"),
+        ("---\n", "a file that says nothing"),
+        ("null\n", "a file that says nothing"),
+        ("{}\n", "a file that says nothing"),
     ],
 )
 def test_a_bad_file_is_refused_and_the_prices_before_it_stay(
@@ -229,3 +234,52 @@ def test_the_admin_api_the_command_and_the_charge_agree_on_every_price(
     price = {name: Decimal(usd) for name, usd in rates["usd_per_token"].items()}
     assert 1_000 * price["input"] + 100 * price["output"] == Decimal(HALF_USD)
     assert answer.headers["x-tollkeeper-cost-usd"] == HALF_USD
+
+
+def test_an_upstream_that_a_reload_adds_serves_at_once_and_the_one_before_goes_on(
+    served: Gateway, upstream: Simulated
+) -> None:
+    second = f"""
+upstreams:
+  second: {{kind: anthropic, api_key: sk-ant-second, base_url: "{upstream.url}"}}
+"""
+    moved = AS_IN_THE_BOOK.replace(
+        f"{SONNET}: {{upstream: anthropic}}", f"{SONNET}: {{upstream: second}}"
+    )
+    seen = len(log_lines(served))
+    reconfigure(served, moved + second)
+    hang_up(served)
+    eventually(lambda: "config reloaded" in [x["message"] for x in log_lines(served)[seen:]])
+    upstream.replies(REPLY)
+    answer = served.chat(served.key(), asked())
+    assert answer.status_code == 200
+    assert served.row(answer.headers["x-request-id"])["upstream"] == "second"
+    haiku = served.chat(served.key(), asked(model="claude-haiku-4-5-20251001"))
+    assert haiku.status_code == 200
+
+
+def test_retries_that_a_reload_changes_are_the_next_calls(
+    served: Gateway, upstream: Simulated
+) -> None:
+    reconfigure(served, AS_IN_THE_BOOK + "retries: {max_attempts: 1}\n")
+    hang_up(served)
+    secret = served.key()
+
+    def tried_once() -> bool:
+        upstream.reset()
+        upstream.faults(*[{"kind": "status", "status": 529}] * 3)
+        assert served.chat(secret, asked()).status_code == 503
+        return len(upstream.messages()) == 1
+
+    eventually(tried_once)
+
+
+def test_what_needs_a_restart_is_named(served: Gateway) -> None:
+    seen = len(log_lines(served))
+    reconfigure(served, AS_IN_THE_BOOK + "ledger: {lease_s: 20}\n")
+    hang_up(served)
+    eventually(lambda: "config reloaded" in [x["message"] for x in log_lines(served)[seen:]])
+    told = [x for x in log_lines(served)[seen:] if x["level"] == "warning"]
+    assert [(x["message"], x["setting"]) for x in told] == [
+        ("changes with a restart only", "ledger.lease_s")
+    ]

@@ -52,7 +52,7 @@ def installed(checkout: Path) -> Path:
     """A checkout whose environment is up to date."""
     write_script(checkout / ".venv" / "bin" / "tollkeeper", REPORTER)
     (checkout / ".venv" / "pyvenv.cfg").touch()
-    (checkout / ".venv" / "installed").touch()
+    (checkout / ".venv" / "installed").write_text(f"{checkout}\n")
     return checkout
 
 
@@ -116,17 +116,40 @@ def test_the_check_of_a_change_is_make_test_and_nothing_cleverer() -> None:
 
 
 def run_entrypoint(folder: Path, *arguments: str, **environment: str) -> str:
+    return end_of_entrypoint(folder, 0, *arguments, **environment)
+
+
+def end_of_entrypoint(folder: Path, code: int, *arguments: str, **environment: str) -> str:
     write_script(folder / "bin" / "tollkeeper", REPORTER)
     script = str(ROOT / "deploy" / "entrypoint.sh")
     path = f"{folder / 'bin'}:{PATH}"
     result = run(folder, "sh", script, *arguments, **environment, PATH=path)
-    assert result.returncode == 0, result.stdout
+    assert result.returncode == code, result.stdout
     return result.stdout.splitlines()[-1]
 
 
-def test_a_container_without_keys_serves_simulated_answers(tmp_path: Path) -> None:
-    last = run_entrypoint(tmp_path, "serve", "--port", "4000", ANTHROPIC_API_KEY="")
-    assert last.startswith("tollkeeper serve --port 4000 --simulate key=mk-")
+@pytest.mark.parametrize("arguments", [("serve", "--port", "4000"), ("db", "upgrade")])
+@pytest.mark.parametrize("simulate", ["", "0"])
+def test_a_container_without_a_key_refuses_and_says_what_to_set(
+    tmp_path: Path, arguments: tuple[str, ...], simulate: str
+) -> None:
+    told = end_of_entrypoint(
+        tmp_path, 2, *arguments, ANTHROPIC_API_KEY="", TOLLKEEPER_SIMULATE=simulate
+    )
+    assert told == (
+        "ANTHROPIC_API_KEY is not set. Set it (in .env), or TOLLKEEPER_SIMULATE=1 to try the "
+        "gateway with simulated answers."
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_container_that_is_told_to_simulates(tmp_path: Path) -> None:
+    last = run_entrypoint(tmp_path, "serve", "--port", "4000", TOLLKEEPER_SIMULATE="1")
+    assert last.startswith("tollkeeper serve --port 4000 key=mk-")
+
+
+def test_a_container_runs_other_commands_without_any_key(tmp_path: Path) -> None:
+    assert run_entrypoint(tmp_path, "keys", "list") == "tollkeeper keys list key="
 
 
 def test_a_container_with_keys_uses_them_and_writes_none(tmp_path: Path) -> None:
@@ -137,10 +160,20 @@ def test_a_container_with_keys_uses_them_and_writes_none(tmp_path: Path) -> None
 
 
 def test_every_replica_on_a_volume_has_the_same_private_master_key(tmp_path: Path) -> None:
-    first = run_entrypoint(tmp_path, "db", "upgrade")
+    given = {"TOLLKEEPER_SIMULATE": "1"}
+    first = run_entrypoint(tmp_path, "serve", **given)
     key = (tmp_path / "data" / "master.key").read_text().strip()
-    assert first == f"tollkeeper db upgrade key={key}"
+    assert first == f"tollkeeper serve key={key}"
     assert len(key) == 46
-    assert run_entrypoint(tmp_path, "db", "upgrade") == first
+    assert run_entrypoint(tmp_path, "serve", **given) == first
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["master.key"]
     assert stat.S_IMODE((tmp_path / "data" / "master.key").stat().st_mode) == 0o600
+
+
+def test_an_environment_that_was_moved_is_installed_again(installed: Path) -> None:
+    write_script(installed / ".venv" / "bin" / "python", '#!/bin/sh\necho "python $*"\n')
+    moved = installed.rename(installed.with_name("elsewhere"))
+    first = run(moved, "make", "run").stdout.splitlines()
+    assert first[0] == "Installing Tollkeeper into .venv ..."
+    assert first[-1].startswith("tollkeeper serve")
+    assert run(moved, "make", "run").stdout.startswith("tollkeeper serve")

@@ -52,28 +52,50 @@ def test_every_named_volume_is_declared_and_money_is_on_one(services: dict[str, 
     assert mounted == set(compose["volumes"]) == {"postgres-data", "tollkeeper-data"}
 
 
-def test_no_setting_is_needed_to_start(services: dict[str, Any]) -> None:
+def test_whether_to_call_anthropic_or_to_simulate_is_the_only_choice_to_make(
+    services: dict[str, Any],
+) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     variables = re.findall(r"\$\{([^}]*)\}", text)
     assert variables
     assert [variable for variable in variables if ":-" not in variable] == []
-    assert services["gateway"]["environment"]["ANTHROPIC_API_KEY"] is None
+    for service in ("migrate", "gateway"):
+        assert services[service]["environment"]["ANTHROPIC_API_KEY"] is None
+        assert services[service]["environment"]["TOLLKEEPER_SIMULATE"] is None
+
+
+def test_the_configuration_is_mounted_and_not_baked_in(services: dict[str, Any]) -> None:
+    mount = "./config.yaml:/srv/tollkeeper/config.yaml:ro"
+    assert mount in services["gateway"]["volumes"]
+    assert mount in services["migrate"]["volumes"]
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    final_stage = lines[max(n for n, line in enumerate(lines) if line.startswith("FROM")) :]
+    assert [line for line in final_stage if line.startswith("COPY") and "config.yaml" in line] == []
+
+
+def test_the_balancer_keeps_the_admin_api_and_the_metrics_inside() -> None:
+    lines = [line.strip() for line in (ROOT / "deploy" / "Caddyfile").read_text().splitlines()]
+    assert "@inside path /admin /admin/* /metrics /metrics/*" in lines
+    assert 'respond @inside "not served here" 404' in lines
 
 
 def test_the_database_url_agrees_with_the_database(services: dict[str, Any]) -> None:
     url = services["gateway"]["environment"]["TOLLKEEPER_DATABASE_URL"]
     database = services["postgres"]["environment"]
-    assert url == (
-        f"postgresql://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}"
-        f"@postgres:5432/{database['POSTGRES_DB']}"
-    )
+    # The password stands apart: any character in it is a character of a password.
+    user, name = database["POSTGRES_USER"], database["POSTGRES_DB"]
+    assert url == f"postgresql://{user}@postgres:5432/{name}"
+    given = services["gateway"]["environment"]["PGPASSWORD"]
+    assert given == database["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD:-tollkeeper}"
 
 
 def test_the_image_installs_by_hash_and_runs_without_root() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     final_stage = lines[max(n for n, line in enumerate(lines) if line.startswith("FROM")) :]
     assert any("--require-hashes --requirement requirements.lock" in line for line in lines)
-    assert "USER tollkeeper" in final_stage
+    assert "USER 10001:0" in final_stage
+    (data,) = (line for line in final_stage if "/srv/tollkeeper/data" in line and "install" in line)
+    assert "--group 0 --mode 770" in data  # for platforms that choose the user themselves
     assert any("/health/live" in line for line in final_stage)
     assert final_stage[-1] == 'CMD ["serve", "--host", "0.0.0.0", "--port", "4000"]'
 

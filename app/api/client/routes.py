@@ -51,7 +51,7 @@ class ClientApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
+            await self._rest(scope, receive, _without_traceback(send))
             return
         if not scope["path"].startswith("/v1/"):
             scope[REQUEST_ID] = request_id = new_request_id()
@@ -71,6 +71,15 @@ class ClientApi:
             await send(message)
 
         return identified
+
+
+def _without_traceback(send: Send) -> Send:
+    """`send` for the lifespan: why a start failed is in the log already, in a line."""
+
+    async def told(message: Message) -> None:
+        await send({"type": message["type"]})
+
+    return told
 
 
 def find_route(method: str, path: str) -> tuple[Endpoint, Dialect]:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_1930"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_1940"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -234,4 +234,12 @@ processes = Table(
     Column("id", Text, primary_key=True),
     _whole("started_us"),
     _whole("expires_us"),
+)
+
+# One row, made at the first start: whether this ledger's money is `real` or `simulated`.
+stamp = Table(
+    "stamp",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    _whole("stamped_us"),
 )

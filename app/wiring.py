@@ -1,0 +1,130 @@
+"""From settings to what a gateway is made of: policy, budgets, upstreams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import SecretStr
+
+from app.calls.attempts import Retries, RetryOptions
+from app.config.catalog import build_catalog, cache_rules, routing_rules
+from app.config.prices import bundled_books
+from app.config.sections import UpstreamSettings
+from app.config.settings import Settings, read_settings
+from app.core.preparation import Policy
+from app.ports import Upstream
+from app.store.ledger.windows import GlobalBudget
+from app.upstream.factory import open_upstream
+from app.upstream.options import UpstreamOptions
+
+SIMULATED_KEY = "simulated"
+SPOKEN = ("anthropic",)
+NONE_BEFORE: Mapping[str, UpstreamSettings] = MappingProxyType({})
+NONE_OPENED: Mapping[str, Upstream] = MappingProxyType({})
+
+_log = logging.getLogger("tollkeeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a process is started with; `simulated_url` puts every Anthropic call there."""
+
+    config_file: Path | None
+    environ: Mapping[str, str] = field(repr=False)
+    database_url: str = field(repr=False)
+    master_key: str = field(repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
+    simulated_url: str | None = None
+
+    def settings(self) -> Settings:
+        """The config file as it stands now.  Raises ConfigError."""
+        if self.simulated_url is None:
+            return spoken(read_settings(self.config_file, self.environ))
+        environ = {**self.environ, "ANTHROPIC_API_KEY": SIMULATED_KEY}
+        return simulated(spoken(read_settings(self.config_file, environ)), self.simulated_url)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What a reload may change.  Raises ConfigError."""
+    budgets = settings.budgets
+    return Policy(
+        catalog=build_catalog(settings, bundled_books()),
+        rules=routing_rules(settings),
+        cache=cache_rules(settings),
+        default_max_tokens=budgets.default_max_tokens,
+        min_output_tokens=budgets.min_output_tokens,
+        shrink=budgets.shrink_max_tokens,
+        globally_limited=budgets.everyone.max_budget_nano_usd is not None,
+    )
+
+
+def global_budget(settings: Settings) -> GlobalBudget:
+    """The limit over all keys together."""
+    everyone = settings.budgets.everyone
+    return GlobalBudget(everyone.max_budget_nano_usd, everyone.window)
+
+
+def retries_of(settings: Settings) -> Retries:
+    """How calls are tried again."""
+    return Retries(
+        RetryOptions(
+            max_attempts=settings.retries.max_attempts,
+            max_elapsed_s=float(settings.retries.max_elapsed_s),
+            max_retry_after_s=float(settings.retries.max_retry_after_s),
+        )
+    )
+
+
+def upstreams(
+    settings: Settings,
+    before: Mapping[str, UpstreamSettings] = NONE_BEFORE,
+    opened: Mapping[str, Upstream] = NONE_OPENED,
+) -> dict[str, Upstream]:
+    """Every upstream that is on, by name: those of `opened` whose settings are as `before`."""
+    return {
+        name: opened[name]
+        if name in opened and before.get(name) == written
+        else open_upstream(_options(written, written.api_key))
+        for name, written in settings.upstreams.items()
+        if written.api_key is not None
+    }
+
+
+def _options(written: UpstreamSettings, api_key: SecretStr) -> UpstreamOptions:
+    return UpstreamOptions(
+        kind=written.kind,
+        api_key=api_key.get_secret_value(),
+        base_url=written.base_url,
+        transport=written.transport,
+        connect_timeout_s=float(written.connect_timeout_s),
+        first_byte_timeout_s=float(written.first_byte_timeout_s),
+        idle_timeout_s=float(written.idle_timeout_s),
+        total_timeout_s=float(written.total_timeout_s),
+        stream_timeout_s=float(written.stream_timeout_s),
+    )
+
+
+def spoken(settings: Settings) -> Settings:
+    """The settings with every upstream off that this version can't call."""
+    kept = {}
+    for name, written in settings.upstreams.items():
+        off = written.api_key is not None and written.kind not in SPOKEN
+        if off:
+            _log.warning("upstream %s stays off: this version calls Anthropic alone", name)
+        kept[name] = written.model_copy(update={"api_key": None}) if off else written
+    return settings.model_copy(update={"upstreams": kept})
+
+
+def simulated(settings: Settings, url: str) -> Settings:
+    """The settings with every Anthropic upstream replaced by the simulated one."""
+    changed = {
+        name: written.model_copy(update={"base_url": url, "api_key": SecretStr(SIMULATED_KEY)})
+        if written.kind == "anthropic"
+        else written
+        for name, written in settings.upstreams.items()
+    }
+    return settings.model_copy(update={"upstreams": changed})
