@@ -61,6 +61,10 @@ class Simulated:
     def pace(self, **seconds: float) -> None:
         self._post("pace", seconds)
 
+    def turn_to(self, day: str) -> None:
+        """Its clock goes on from that moment, until the next reset."""
+        self._post("clock", {"now": day})
+
     def _post(self, what: str, body: dict[str, Any]) -> None:
         answer = self.http.post(f"{self.url}/_sim/{what}", json=body)
         assert answer.status_code == 200, answer.text

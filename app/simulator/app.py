@@ -85,11 +85,12 @@ async def _models(call: Call) -> None:
     check_key(key_of(call.wire.headers))
     check_version(call.wire.headers)
     model_id = call.wire.scope["path_params"].get("model_id")
+    now_s = call.simulator.clock.now_s()
     if model_id is not None:
-        await call.answer(200, show_model(model_id))
+        await call.answer(200, show_model(model_id, now_s))
         return
     query = Request(call.wire.scope).query_params
-    await call.answer(200, list_models(query.get("limit"), query.get("after_id")))
+    await call.answer(200, list_models(query.get("limit"), query.get("after_id"), now_s))
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:

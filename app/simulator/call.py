@@ -10,9 +10,10 @@ from typing import Final
 import orjson
 
 from app.simulator.errors import ApiError, error_body, invalid
-from app.simulator.facts import MODELS, VERSIONS, Model
+from app.simulator.facts import VERSIONS
 from app.simulator.journal import Entry, Journal, kept_headers, key_fingerprint
 from app.simulator.json_values import JsonObject, parsed
+from app.simulator.lifetimes import find_model
 from app.simulator.state import Simulator
 from app.simulator.validation import Asked
 from app.simulator.wire import Wire
@@ -103,21 +104,11 @@ def asked(call: Call, *, counting: bool) -> Asked:
     headers = call.wire.headers
     return Asked(
         body=call.body,
-        model=find_model(call.body.get("model")),
+        model=find_model(call.body.get("model"), call.simulator.clock.now_s()),
         version=headers["anthropic-version"],
         beta="anthropic-beta" in headers or b"beta=true" in call.wire.scope["query_string"],
         counting=counting,
     )
-
-
-def find_model(name: object) -> Model:
-    if name is None:
-        raise invalid("model: Field required")
-    if not isinstance(name, str):
-        raise invalid("model: Input should be a valid string")
-    if name not in MODELS:
-        raise ApiError(404, f"model: {name}")
-    return MODELS[name]
 
 
 def api_key(headers: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ LOOK_BACK_POSITIONS: Final = 20
 TTL_S: Final = MappingProxyType({"5m": 300, "1h": 3600})
 LONG_PROMPT_TOKENS: Final = 100_000  # strictly more than this is the long tier, where there is one
 PICO_USD_PER_WEB_SEARCH: Final = 10_000_000_000  # $10 per 1,000
+EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,13 @@ class Model:
     forced_tool: bool = True
     prefill: bool = False
     system_role: bool = True
-    effort: bool = True
+    efforts: tuple[str, ...] = EFFORTS
+    """The levels of `output_config.effort` that it knows; none: it has no such option."""
     us: bool = True
     fast: str = "refused"
     """`billed`, `refused` or `ignored` (accepted, served at standard speed)."""
+    fast_until: str | None = None
+    """The day from which on fast mode is refused."""
     strips_thinking: bool = False
     """Earlier thinking is dropped from the prompt once the user speaks again."""
     deprecated_on: str | None = None
@@ -83,7 +87,7 @@ _HAIKU_4_5: Final = Model(
     sampling=True,
     prefill=True,
     system_role=False,
-    effort=False,
+    efforts=(),
     us=False,
     strips_thinking=True,
 )
@@ -105,8 +109,10 @@ _OPUS_4_5: Final = replace(
     created_on="2025-11-24",
     rates=_OPUS,
     aliases=("claude-opus-4-5",),
-    effort=True,
+    efforts=("low", "medium", "high"),
     strips_thinking=False,
+    deprecated_on="2026-11-23",
+    retires_on="2027-01-22",
 )
 _SONNET_4_6: Final = Model(
     id="claude-sonnet-4-6",
@@ -118,6 +124,7 @@ _SONNET_4_6: Final = Model(
     dense_tokenizer=False,
     sampling=True,
     system_role=False,
+    efforts=("low", "medium", "high", "max"),
 )
 _OPUS_4_6: Final = replace(
     _SONNET_4_6,
@@ -145,6 +152,7 @@ _OPUS_4_8: Final = replace(
     min_cacheable_tokens=1024,
     system_role=True,
     fast="billed",
+    fast_until="2026-11-30",
 )
 _OPUS_5: Final = replace(
     _OPUS_4_8,
@@ -152,6 +160,7 @@ _OPUS_5: Final = replace(
     display_name="Claude Opus 5",
     created_on="2026-07-24",
     min_cacheable_tokens=512,
+    fast_until=None,
 )
 _OPUS_5_5: Final = replace(
     _OPUS_5,
@@ -223,6 +232,7 @@ _MYTHOS_PREVIEW: Final = replace(
     min_cacheable_tokens=2048,
     system_role=False,
     us=False,
+    efforts=("low", "medium", "high", "max"),
     deprecated_on="2026-06-09",
 )
 

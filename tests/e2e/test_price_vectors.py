@@ -30,6 +30,7 @@ def served(upstream: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_a_reply_costs_what_the_published_prices_say(
     served: Gateway, upstream: Simulated, vector: Vector
 ) -> None:
+    upstream.turn_to(DAY)
     upstream.replies(*[{"content": CONTENT, "usage": vector.usage}] * 4)
     assert_priced_in_four_ways(served, vector)
     if "service_tier" not in vector.says:  # the simulator has no batches

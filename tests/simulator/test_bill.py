@@ -63,6 +63,7 @@ BILLS: list[tuple[str, Json, int]] = [
 def test_the_bill_follows_the_price_list(
     sim: Simulated, model: str, given: Json, nano_usd: int
 ) -> None:
+    sim.tell("clock", {"now": "2026-11-21T00:00:00Z"})
     sim.reply({"usage": given})
     answer = sim.ask(question("Hello", model))
     assert {name: answer["usage"][name] for name in given} == given

@@ -140,6 +140,7 @@ def test_every_answer_has_a_request_id_and_rate_limit_headers(sim: Simulated) ->
 
 def test_models_are_listed_page_by_page(sim: Simulated) -> None:
     headers = sim.headers()
+    sim.tell("clock", {"now": "2026-11-30T16:59:00Z"})
     page = sim.http.get("/v1/models", params={"limit": "2"}, headers=headers).json()
     assert (len(page["data"]), page["has_more"]) == (2, True)
     after = {"after_id": page["last_id"], "limit": "1000"}
@@ -154,6 +155,46 @@ def test_models_are_listed_page_by_page(sim: Simulated) -> None:
     assert (retiring["lifecycle"], retiring["retires_at"]) == ("deprecated", "2026-11-30T00:00:00Z")
     assert sim.http.get("/v1/models/gpt-5", headers=headers).status_code == 404
     assert sim.http.get("/v1/models").status_code == 401
+
+
+def test_a_model_is_gone_from_the_hour_of_its_retirement_on(sim: Simulated) -> None:
+    old = question("Hello", "claude-sonnet-4-5")
+    headers = sim.headers()
+    sim.tell("clock", {"now": "2026-11-30T16:59:50Z"})
+    assert sim.send(old).status_code == 200
+    sim.tell("clock", {"now": "2026-11-30T17:00:00Z"})
+    for name in ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929"):
+        gone = sim.send(old | {"model": name})
+        assert gone.status_code == 404
+        assert gone.json()["error"] == {"type": "not_found_error", "message": f"model: {name}"}
+        assert sim.http.get(f"/v1/models/{name}", headers=headers).status_code == 404
+        counted = sim.http.post(
+            "/v1/messages/count_tokens",
+            json={"model": name, "messages": old["messages"]},
+            headers=headers,
+        )
+        assert counted.status_code == 404
+    listed = sim.http.get("/v1/models", params={"limit": "1000"}, headers=headers).json()["data"]
+    assert len(listed) == 18
+    assert {m["id"]: m["retires_at"] for m in listed if m["lifecycle"] == "deprecated"} == {
+        "claude-opus-4-5-20251101": "2027-01-22T00:00:00Z",
+        "claude-mythos-preview": None,
+    }
+    sim.tell("clock", {"now": "2027-01-22T17:00:00Z"})
+    assert sim.send(question("Hello", "claude-opus-4-5")).status_code == 404
+
+
+def test_opus_4_8_lost_its_fast_mode_on_a_day(sim: Simulated) -> None:
+    fast = question("Hello", "claude-opus-4-8", speed="fast")
+    sim.tell("clock", {"now": "2026-11-29T23:59:00Z"})
+    assert sim.ask(fast)["usage"]["speed"] == "fast"
+    sim.tell("clock", {"now": "2026-11-30T00:00:00Z"})
+    refused = sim.send(fast)
+    assert refused.status_code == 400
+    assert (
+        refused.json()["error"]["message"] == "speed: 'fast' is not supported for claude-opus-4-8"
+    )
+    assert sim.send(question("Hello", "claude-opus-5", speed="fast")).status_code == 200
 
 
 def test_it_runs_as_a_program_of_its_own() -> None:

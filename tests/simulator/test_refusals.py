@@ -123,6 +123,14 @@ REFUSALS: list[tuple[str, Json]] = [
         "does not support the effort parameter",
         talk(HI, model=HAIKU, output_config={"effort": "low"}),
     ),
+    (
+        "not support effort level 'xhigh'. Supported levels: low, medium, high, max.",
+        talk(HI, output_config={"effort": "xhigh"}),
+    ),
+    (
+        "This model does not support effort level 'max'. Supported levels: low, medium, high.",
+        talk(HI, model="claude-opus-4-5", output_config={"effort": "max"}),
+    ),
     ("output_config.effort: Input should be one of", talk(HI, output_config={"effort": "huge"})),
     ("output_config.format.type: Input should be", talk(HI, output_config=NOT_JSON_SCHEMA)),
     (
@@ -249,6 +257,9 @@ ACCEPTED: list[Json] = [
     talk(HI, model="claude-opus-4-6", speed="fast"),
     talk(HI, {"role": "assistant", "content": [CALL]}, user(RESULT), tools=[WEATHER]),
     talk(HI, output_config={"effort": "high"}),
+    talk(HI, output_config={"effort": "max"}),
+    talk(HI, model="claude-sonnet-5", output_config={"effort": "xhigh"}),
+    talk(HI, model="claude-opus-4-5", output_config={"effort": "medium"}),
     talk(user(*[text_block("a", "1h")] * 2, *[text_block("b", "5m")] * 2)),
     talk(user(text_block("a", "5m")), cache_control=MARK),
     talk(user(image(type="url", url="https://example.com/a.png"))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.simulator.errors import invalid
+from app.simulator.facts import EFFORTS
 from app.simulator.json_values import JsonObject, as_object
 from app.simulator.validation.asked import (
     Asked,
@@ -16,7 +17,6 @@ from app.simulator.validation.asked import (
 from app.simulator.validation.schemas import check_closed, check_schema
 
 _DEFAULTS: Final[dict[str, float | int | None]] = {"temperature": 1, "top_p": 1, "top_k": None}
-_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 _THINKING_FIELDS: Final = {
     "adaptive": frozenset({"type", "display"}),
     "enabled": frozenset({"type", "budget_tokens", "display"}),
@@ -101,10 +101,16 @@ def check_output_config(asked: Asked) -> None:
 
 
 def _check_effort(asked: Asked, effort: object) -> None:
-    if effort not in _EFFORTS:
-        raise invalid(f"output_config.effort: Input should be one of {', '.join(_EFFORTS)}")
-    if not asked.model.effort:
+    levels = asked.model.efforts
+    if effort not in EFFORTS:
+        raise invalid(f"output_config.effort: Input should be one of {', '.join(EFFORTS)}")
+    if not levels:
         raise invalid("This model does not support the effort parameter.")
+    if effort not in levels:
+        raise invalid(
+            f"This model does not support effort level '{effort}'. "
+            f"Supported levels: {', '.join(levels)}."
+        )
     between = as_object(asked.body.get("thinking")).get("type") == "between_tools"
     if between and effort in {"xhigh", "max"}:
         raise invalid('thinking: type "between_tools" supports effort up to "high".')
