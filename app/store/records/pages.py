@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, tuple_
+from sqlalchemy import Column, ColumnElement, Row, tuple_
 
 from app.core.errors import BadRequest
+from app.store.database.tables import MOST_STORED
 
 DEFAULT_LIMIT = 50
 MOST_LIMIT = 1_000
+BY_TIME = "created_us"
 
 Page = dict[str, Any]
 
@@ -23,22 +25,44 @@ def checked_limit(limit: int) -> int:
 
 
 def before(
-    cursor: str | None, moment: ColumnElement[int], row_id: ColumnElement[str]
+    cursor: str | None, order: Column[int], row_id: Column[str]
 ) -> list[ColumnElement[bool]]:
-    """The condition that continues after `cursor`; none for the first page.  Raises BadRequest."""
+    """The condition that continues after `cursor`; none for the first page.  Raises BadRequest.
+
+    `order` is what the list is sorted by, greatest first; a cursor of another order is refused.
+    """
     if cursor is None:
         return []
-    us, _, last_id = cursor.partition("-")
-    if not us.isdecimal() or not us.isascii() or len(us) > 18 or not last_id:
+    head, _, last_id = cursor.partition("-")
+    mark = _mark(order)
+    number = head.removeprefix(mark)
+    if (
+        not head.startswith(mark)
+        or not number.isdecimal()
+        or not number.isascii()
+        or len(number) > 19
+        or not last_id
+    ):
         raise BadRequest("cursor is not one that this list gave", param="cursor")
-    return [tuple_(moment, row_id) < tuple_(int(us), last_id)]
+    return [tuple_(order, row_id) < tuple_(min(int(number), MOST_STORED), last_id)]
 
 
-def page(rows: Sequence[Row[Any]], limit: int, shown: Callable[[Row[Any]], dict[str, Any]]) -> Page:
-    """`rows` hold one more than `limit` when there is a next page."""
+def page(
+    rows: Sequence[Row[Any]],
+    limit: int,
+    shown: Callable[[Row[Any]], dict[str, Any]],
+    by: Column[int] | None = None,
+) -> Page:
+    """`rows` hold one more than `limit` when there is a next page; sorted by when, or `by`."""
     more = len(rows) > limit
     last = rows[limit - 1] if more else None
+    name = BY_TIME if by is None else by.name
+    mark = "" if by is None else _mark(by)
     return {
         "data": [shown(row) for row in rows[:limit]],
-        "next_cursor": None if last is None else f"{last.created_us}-{last.id}",
+        "next_cursor": None if last is None else f"{mark}{getattr(last, name)}-{last.id}",
     }
+
+
+def _mark(order: Column[int]) -> str:
+    return "" if order.name == BY_TIME else f"{order.name}:"

@@ -9,17 +9,24 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from app.core.errors import BadRequest, NotFound
-from app.core.money import MOST_USD, NANO_PER_USD, usd_text
+from app.core.money import MOST_USD, NANO_PER_USD, nano_usd, usd_text
 from app.store.database.engine import Database, FailClosed
-from app.store.database.moments import after_us, iso, parse_us
+from app.store.database.moments import iso
 from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS, requests
 from app.store.ledger.corrections import Change, move_rows
 from app.store.ledger.statements import Statements
 from app.store.records import audit
+from app.store.records.fields import clean_text, unknown
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
+from app.store.records.ranges import range_of
+from app.store.records.tags import has_tag
+from app.store.records.teams import ids_of_team
 
 STATES = ("reserved", "settled", "released", "orphaned")
-FILTERS: Final = ("key_id", "model", "status", "from", "to")
+FILTERS: Final = (
+    *("key_id", "team", "model", "status", "state", "tag", "user", "min_cost_usd", "from", "to"),
+)
+SORTS: Final = ("created", "cost")
 _AS_THEY_ARE = (
     *("id", "key_id", "state", "dialect", "requested_model", "model", "route_reason"),
     *("upstream", "upstream_request_id", "upstream_message_id", "attempts"),
@@ -46,20 +53,27 @@ class Requests:
         self,
         filters: Mapping[str, str] | None = None,
         *,
+        sort: str = "created",
         cursor: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> Page:
-        """`filters` of FILTERS; `status` is an HTTP status or a row's state.  Raises BadRequest."""
+        """`filters` of FILTERS; `status` is an HTTP status or a row's state.
+
+        Newest first, or dearest first where `sort` is `cost`. Raises BadRequest.
+        """
         limit = checked_limit(limit)
+        if sort not in SORTS:
+            raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
+        order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
         statement = (
             select(*(requests.c[name] for name in _SHOWN))
-            .where(*_conditions(filters or {}))
-            .where(*before(cursor, requests.c.created_us, requests.c.id))
-            .order_by(requests.c.created_us.desc(), requests.c.id.desc())
+            .where(*_conditions(filters or {}, self._database.dialect.name))
+            .where(*before(cursor, order, requests.c.id))
+            .order_by(order.desc(), requests.c.id.desc())
             .limit(limit + 1)
         )
         rows = await self._database.run(lambda connection: connection.execute(statement).all())
-        return page(rows, limit, _shown)
+        return page(rows, limit, _shown, by=order)
 
     async def get(self, request_id: str) -> dict[str, Any]:
         """The row with `attempt_details`, `rates`, `routing`, `cache_plan`.  Raises NotFound."""
@@ -100,20 +114,38 @@ class Requests:
         return await self._database.write(correct)
 
 
-def _conditions(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
+def _conditions(filters: Mapping[str, str], dialect: str) -> list[ColumnElement[bool]]:
     for name in filters:
         if name not in FILTERS:
-            raise BadRequest(f"unknown filter {name!r}; known: {', '.join(FILTERS)}", param=name)
-    found: list[ColumnElement[bool]] = [
-        requests.c[name] == filters[name] for name in ("key_id", "model") if name in filters
-    ]
-    if "status" in filters:
-        found.append(_status(filters["status"]))
-    if "from" in filters:
-        found.append(requests.c.created_us >= parse_us(filters["from"], param="from"))
-    if "to" in filters:
-        found.append(requests.c.created_us < after_us(filters["to"], param="to"))
+            raise BadRequest(unknown("filter", name, FILTERS), param=name)
+    wanted = {name: clean_text(text) for name, text in filters.items()}
+    columns = {"key_id": requests.c.key_id, "model": requests.c.model, "user": requests.c.end_user}
+    found = range_of(wanted.get("from"), wanted.get("to")).within(requests.c.created_us)
+    found += [column == wanted[name] for name, column in columns.items() if name in wanted]
+    if "team" in wanted:
+        found.append(requests.c.team_id.in_(ids_of_team(wanted["team"])))
+    if "tag" in wanted:
+        found.append(has_tag(wanted["tag"], dialect))
+    if "status" in wanted:
+        found.append(_status(wanted["status"]))
+    if "state" in wanted:
+        found.append(_state(wanted["state"]))
+    if "min_cost_usd" in wanted:
+        found.append(requests.c.cost_nano_usd >= _least(wanted["min_cost_usd"]))
     return found
+
+
+def _least(usd: str) -> int:
+    try:
+        return nano_usd(usd)
+    except ValueError as error:
+        raise BadRequest(f"min_cost_usd: {error}", param="min_cost_usd") from error
+
+
+def _state(wanted: str) -> ColumnElement[bool]:
+    if wanted not in STATES:
+        raise BadRequest(f"state must be one of {', '.join(STATES)}", param="state")
+    return requests.c.state == wanted
 
 
 def _status(wanted: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Spend by any combination of key, model, team, day, user and tag."""
+"""Spend by any combination of key, model, team, hour, day, month, user and tag."""
 
 from __future__ import annotations
 
@@ -6,38 +6,52 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     FromClause,
     Row,
     Select,
     Table,
-    cast,
     func,
     literal_column,
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSON
 
 from app.core.errors import BadRequest
 from app.core.money import usd_text
 from app.store.database.engine import Database, FailClosed
-from app.store.database.moments import after_us, day_text, is_day, parse_us
 from app.store.database.prepared import among, texts
 from app.store.database.tables import SUM_COLUMNS, TOKEN_COLUMNS, keys, requests, rollups, teams
+from app.store.records.fields import clean_text, unknown
+from app.store.records.ranges import Range, range_of
 from app.store.records.reconcile import reconcile
+from app.store.records.tags import has_tag, one_row_per_tag
+from app.store.records.teams import ids_of_team
 
-GROUPS: Final = ("key", "model", "team", "day", "user", "tag")
+GROUPS: Final = ("key", "model", "team", "hour", "day", "month", "user", "tag")
+SPEND_FILTERS: Final = ("key_id", "team", "model", "user", "tag")
+TIMES: Final = ("hour", "day", "month")
+NOT_ROLLED_UP: Final = frozenset({"hour", "user", "tag"})
 
-
-# Literal, without parameters: PostgreSQL must see that what is selected is what is grouped by.
-_DAYS: Final = {
-    "sqlite": "date(requests.created_us / 1000000, 'unixepoch')",
-    "postgresql": "to_char(to_timestamp(requests.created_us / 1000000) AT TIME ZONE 'UTC',"
-    " 'YYYY-MM-DD')",
+# How each database writes a time; each text begins with that of the longer time.
+_FORMATS: Final = {
+    "sqlite": {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"},
+    "postgresql": {
+        "hour": 'YYYY-MM-DD"T"HH24:00:00"Z"',
+        "day": "YYYY-MM-DD",
+        "month": "YYYY-MM",
+    },
 }
+
+
+def _time(name: str, dialect: str) -> ColumnElement[Any]:
+    """Literal, without parameters: PostgreSQL must see that what is selected is grouped by."""
+    wanted = _FORMATS[dialect][name]
+    if dialect == "sqlite":
+        return literal_column(f"strftime('{wanted}', requests.created_us / 1000000, 'unixepoch')")
+    utc = "to_timestamp(requests.created_us / 1000000) AT TIME ZONE 'UTC'"
+    return literal_column(f"to_char({utc}, '{wanted}')")
 
 
 class Reports:
@@ -51,19 +65,20 @@ class Reports:
         group_by: Sequence[str] = (),
         from_: str | None = None,
         to: str | None = None,
+        filters: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """`{"data": rows, "total_cost_usd": …}` of finished calls by the time of their hold.
 
-        `from_` and `to` are days, both included, or moments, `to` excluded. A call with two tags
-        is in two rows but once in the total. Raises BadRequest.
+        `from_` and `to` are days, both included, or moments, `to` excluded; `filters` are of
+        SPEND_FILTERS, `team` a name or an id. A call with two tags is in two rows but once in the
+        total. Raises BadRequest.
         """
         for name in group_by:
             if name not in GROUPS:
-                raise BadRequest(
-                    f"unknown group {name!r}; known: {', '.join(GROUPS)}", param="group_by"
-                )
+                raise BadRequest(unknown("group", name, GROUPS), param="group_by")
         groups = tuple(dict.fromkeys(group_by))
-        sums = _Sums(groups, from_, to, self._database.dialect.name)
+        wanted = {name: clean_text(text) for name, text in (filters or {}).items()}
+        sums = _Sums(groups, range_of(from_, to), wanted, self._database.dialect.name)
 
         def read(connection: Connection) -> dict[str, Any]:
             rows = connection.execute(sums.statement()).all()
@@ -85,21 +100,20 @@ class _Sums:
     """The query: over roll-ups where whole days are asked for, else over the rows themselves."""
 
     def __init__(
-        self, groups: Sequence[str], from_: str | None, to: str | None, dialect: str
+        self, groups: Sequence[str], within: Range, filters: Mapping[str, str], dialect: str
     ) -> None:
         self._groups = groups
+        self._within = within
+        self._filters = filters
         self._dialect = dialect
-        self._from_us = None if from_ is None else parse_us(from_, param="from")
-        self._before_us = None if to is None else after_us(to, param="to")
-        whole_days = all(text is None or is_day(text) for text in (from_, to))
-        self._rolled_up = whole_days and not {"user", "tag"} & set(groups)
+        self._rolled_up = within.whole_days and NOT_ROLLED_UP.isdisjoint({*groups, *filters})
         self._table: Table = rollups if self._rolled_up else requests
 
     def statement(self) -> Select[Any]:
         source: FromClause = self._table
         tag: ColumnElement[Any] = null()
         if "tag" in self._groups:
-            source, tag = self._with_tags()
+            source, tag = one_row_per_tag(self._dialect)
         columns = [self._column(name, tag).label(name) for name in self._groups]
         count = func.sum(rollups.c.requests) if self._rolled_up else func.count()
         sums = (func.coalesce(func.sum(self._table.c[name]), 0) for name in SUM_COLUMNS)
@@ -112,7 +126,7 @@ class _Sums:
             .select_from(source)
             .where(*self._conditions())
             .group_by(*columns)
-            .order_by(*(column.desc() if column.name == "day" else column for column in columns))
+            .order_by(*(column.desc() if column.name in TIMES else column for column in columns))
         )
 
     def total(self) -> Select[Any]:
@@ -121,36 +135,34 @@ class _Sums:
 
     def _column(self, name: str, tag: ColumnElement[Any]) -> ColumnElement[Any]:
         table = self._table
+        if name in TIMES and not self._rolled_up:
+            return _time(name, self._dialect)
         columns: Mapping[str, ColumnElement[Any]] = {
             "key": table.c.key_id,
             "model": table.c.model,
             "team": func.nullif(table.c.team_id, literal_column("''")),
-            "day": table.c.day if self._rolled_up else literal_column(_DAYS[self._dialect]),
+            "day": rollups.c.day,
+            "month": func.substr(rollups.c.day, literal_column("1"), literal_column("7")),
             "user": requests.c.end_user,
             "tag": tag,
         }
         return columns[name]
 
     def _conditions(self) -> list[ColumnElement[bool]]:
-        moments: Column[Any] = self._table.c.day if self._rolled_up else self._table.c.created_us
-        start, end = self._from_us, self._before_us
-        found: list[ColumnElement[bool]] = []
-        if start is not None:
-            found.append(moments >= (day_text(start) if self._rolled_up else start))
-        if end is not None:
-            found.append(moments < (day_text(end) if self._rolled_up else end))
-        if not self._rolled_up:
-            found.append(requests.c.state != "reserved")
-        return found
+        table = self._table
+        found = [self._filter(name, text) for name, text in self._filters.items()]
+        if self._rolled_up:
+            return [*found, *self._within.within_days(table.c.day)]
+        return [*found, *self._within.within(table.c.created_us), table.c.state != "reserved"]
 
-    def _with_tags(self) -> tuple[FromClause, ColumnElement[Any]]:
-        """Each row once per tag, once with none when it has no tag."""
-        if self._dialect == "sqlite":
-            each = func.json_each(requests.c.tags).table_valued("value")
-        else:
-            tags = cast(requests.c.tags, JSON)
-            each = func.json_array_elements_text(tags).table_valued("value")
-        return requests.outerjoin(each, literal_column("1 = 1")), each.c.value
+    def _filter(self, name: str, text: str) -> ColumnElement[bool]:
+        if name == "team":
+            return self._table.c.team_id.in_(ids_of_team(text))
+        if name == "tag":
+            return has_tag(text, self._dialect)
+        column = "end_user" if name == "user" else name
+        matches: ColumnElement[bool] = self._table.c[column] == text
+        return matches
 
 
 def _names(

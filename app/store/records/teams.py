@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from app.core.errors import BadRequest, NotFound
 from app.store.database.engine import Database, FailClosed, clock_us
@@ -83,11 +83,14 @@ class Teams:
         return await self._database.write(change)
 
 
+def ids_of_team(name_or_id: str) -> Select[tuple[str]]:
+    """The team's id, or none."""
+    return select(teams.c.id).where(or_(teams.c.id == name_or_id, teams.c.name == name_or_id))
+
+
 def team_named(connection: Connection, name_or_id: str) -> str:
     """The team's id.  Raises BadRequest when there is none."""
-    found = connection.execute(
-        select(teams.c.id).where(or_(teams.c.id == name_or_id, teams.c.name == name_or_id))
-    ).scalar()
+    found = connection.execute(ids_of_team(name_or_id)).scalar()
     if found is None:
         raise BadRequest(f"there is no team {name_or_id!r}", param="team")
     return str(found)

@@ -11,15 +11,17 @@ SONNET = "claude-sonnet-4-6"
 
 
 async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
-    ann, bob = await till.key(), await till.key()
+    ann = await till.key()
+    await till.teams.create({"name": "ops"})
+    bob = await till.key(team="ops")
     asked = [
-        reservation(ann),
-        reservation(ann, model=SONNET),
-        reservation(bob),
+        reservation(ann, tags=("env=prod", "x")),
+        reservation(ann, model=SONNET, end_user="u1"),
+        reservation(bob, tags=("x",)),
         reservation(bob),
     ]
-    for each in asked[:3]:
-        await till.call(each, 1_000)
+    for each, cost in zip(asked[:3], (1_000, 3_000, 2_000), strict=True):
+        await till.call(each, cost)
     await till.fail(asked[3], RateLimitError("slow down", status=429))
     ids = [each.request_id for each in asked]
 
@@ -33,6 +35,16 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     assert await listed(model=HAIKU, key_id=bob.id) == [ids[3], ids[2]]
     assert await listed(status="429") == [ids[3]]
     assert await listed(status="settled", key_id=bob.id) == [ids[2]]
+    assert await listed(state="settled", key_id=bob.id) == [ids[2]]
+    assert await listed(state="orphaned") == []
+    assert await listed(team="ops") == await listed(team=bob.team_id or "") == [ids[3], ids[2]]
+    assert await listed(tag="env=prod") == [ids[0]]
+    assert await listed(tag="x") == [ids[2], ids[0]]
+    assert await listed(tag="x", key_id=bob.id) == [ids[2]]
+    assert await listed(user="u1") == [ids[1]]
+    assert await listed(min_cost_usd="0.000002") == [ids[2], ids[1]]
+    assert await listed(min_cost_usd="0.000002001") == [ids[1]]
+    assert await listed(key_id="nope") == await listed(team="nobody") == []
     second = (await till.row(asked[1]))["created_at"]
     assert await listed(from_=second) == [ids[3], ids[2], ids[1]]
     assert await listed(to=second) == [ids[0]]
@@ -44,9 +56,40 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     assert "rates" not in first["data"][0]
 
 
+async def test_the_dearest_come_first_when_asked_for_page_by_page(till: Till) -> None:
+    key = await till.key()
+    asked = [reservation(key) for _ in range(5)]
+    for each, cost in zip(asked, (20, 50, 10, 50, 40), strict=True):
+        await till.call(each, cost)
+    costs: list[str] = []
+    ids: set[str] = set()
+    cursor = None
+    while not ids or cursor is not None:
+        page = await till.requests.list(sort="cost", cursor=cursor, limit=2)
+        costs += [row["cost_usd"][-2:] for row in page["data"]]
+        ids |= {row["id"] for row in page["data"]}
+        cursor = page["next_cursor"]
+    assert costs == ["05", "05", "04", "02", "01"]
+    assert ids == {each.request_id for each in asked}
+    newest = (await till.requests.list(limit=2))["next_cursor"]
+    dearest = (await till.requests.list(sort="cost", limit=2))["next_cursor"]
+    for sort, other in (("cost", newest), ("created", dearest)):
+        with pytest.raises(BadRequest) as refused:
+            await till.requests.list(sort=sort, cursor=other)
+        assert refused.value.param == "cursor"
+    with pytest.raises(BadRequest) as refused:
+        await till.requests.list(sort="name")
+    assert refused.value.param == "sort"
+
+
 @pytest.mark.parametrize(
     ("filters", "param"),
     [
+        ({"state": "done"}, "state"),
+        ({"min_cost_usd": "-1"}, "min_cost_usd"),
+        ({"min_cost_usd": "1e-3"}, "min_cost_usd"),
+        ({"from": "2026-11-02", "to": "2026-11-01"}, "to"),
+        ({"key": "x"}, "key"),
         ({"status": "odd"}, "status"),
         ({"status": "20"}, "status"),
         ({"from": "yesterday"}, "from"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
@@ -31,8 +33,8 @@ async def spend_a_little(till: Till) -> tuple[str, str, str]:
     return ann.id, bob.id, team["id"]
 
 
-async def costs(till: Till, *groups: str, **dates: str) -> dict[Any, str]:
-    found = await till.reports.spend(groups, **dates)
+async def costs(till: Till, *groups: str, **filters: str) -> dict[Any, str]:
+    found = await till.reports.spend(groups, filters=filters)
     return {
         tuple(row[group] for group in groups) if len(groups) > 1 else row[groups[0]]: row[
             "cost_usd"
@@ -47,6 +49,15 @@ async def test_spend_by_each_group(till: Till) -> None:
     assert await costs(till, "model") == {HAIKU: "0.05", SONNET: "0.02"}
     assert await costs(till, "team") == {team: "0.03", None: "0.04"}
     assert await costs(till, "day") == {today(): "0.07"}
+    assert await costs(till, "month") == {today()[:7]: "0.07"}
+    assert await costs(till, "month", "user") == {
+        (today()[:7], "u1"): "0.05",
+        (today()[:7], None): "0.02",
+    }
+    hours = await costs(till, "hour")
+    assert sum(Decimal(cost) for cost in hours.values()) == Decimal("0.07")
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", hour) for hour in hours)
+    assert {hour[:10] for hour in hours} == {today()}
     assert await costs(till, "user") == {"u1": "0.05", None: "0.02"}
     assert await costs(till, "tag") == {"a": "0.01", "b": "0.03", None: "0.04"}
     assert await costs(till, "key", "tag") == {
@@ -60,6 +71,48 @@ async def test_spend_by_each_group(till: Till) -> None:
         (None, today(), "u1"): "0.04",
         (None, today(), None): "0.00",
     }
+
+
+async def test_filters_narrow_the_report_and_its_total(till: Till) -> None:
+    ann, bob, team = await spend_a_little(till)
+    cases: list[tuple[dict[str, str], dict[Any, str]]] = [
+        ({"key_id": ann}, {ann: "0.03"}),
+        ({"team": "ops"}, {ann: "0.03"}),
+        ({"team": team}, {ann: "0.03"}),
+        ({"model": SONNET}, {ann: "0.02"}),
+        ({"user": "u1"}, {ann: "0.01", bob: "0.04"}),
+        ({"tag": "b"}, {ann: "0.03"}),
+        ({"tag": "b", "user": "u1"}, {ann: "0.01"}),
+        ({"key_id": bob, "model": HAIKU}, {bob: "0.04"}),
+    ]
+    for filters, expected in cases:
+        assert await costs(till, "key", **filters) == expected, filters
+        total = (await till.reports.spend(("day",), filters=filters))["total_cost_usd"]
+        assert Decimal(total) == sum(map(Decimal, expected.values())), filters
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"key_id": "nope"},
+        {"key_id": ""},
+        {"team": "nobody"},
+        {"model": "gpt-4o"},
+        {"user": "u2"},
+        {"tag": "c"},
+        {"tag": '"a"'},
+        {"user": "\udcff"},
+        {"key_id": "' OR 1=1 --"},
+    ],
+)
+async def test_what_a_filter_names_and_nothing_has_is_no_row(
+    till: Till, filters: dict[str, str]
+) -> None:
+    await spend_a_little(till)
+    for groups in (("key",), ("tag",), ()):
+        found = await till.reports.spend(groups, filters=filters)
+        assert found["total_cost_usd"] == "0.00"
+        assert found["data"] == []
 
 
 async def test_a_row_has_every_sum(till: Till) -> None:
@@ -108,7 +161,7 @@ async def test_both_days_of_a_range_are_included_and_a_moment_ends_it(till: Till
             ({"to": later}, "0.07"),
             ({"from_": later}, "0.00"),
         ):
-            found = await till.reports.spend(groups, **dates)
+            found = await till.reports.spend(groups, dates.get("from_"), dates.get("to"))
             assert found["total_cost_usd"] == total, (groups, dates)
 
 
@@ -147,13 +200,20 @@ async def test_nothing_spent_is_an_empty_report(till: Till) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "from_", "param"), [(("colour",), None, "group_by"), (("key",), "soon", "from")]
+    ("groups", "from_", "to", "param"),
+    [
+        (("colour",), None, None, "group_by"),
+        (("key",), "soon", None, "from"),
+        (("key",), "2026-11-02", "2026-11-01", "to"),
+        (("tag",), "2026-11-02T00:00:00Z", "2026-11-01T23:59:59Z", "to"),
+        (("key",), "2026-11-02T00:00:00Z", "2026-11-01", "to"),
+    ],
 )
 async def test_a_bad_report_is_refused(
-    till: Till, groups: tuple[str, ...], from_: str | None, param: str
+    till: Till, groups: tuple[str, ...], from_: str | None, to: str | None, param: str
 ) -> None:
     with pytest.raises(BadRequest) as refused:
-        await till.reports.spend(groups, from_)
+        await till.reports.spend(groups, from_, to)
     assert refused.value.param == param
 
 

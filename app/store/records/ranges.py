@@ -1,0 +1,43 @@
+"""A range of time as reports and lists are asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement
+
+from app.core.errors import BadRequest
+from app.store.database.moments import after_us, day_text, is_day, parse_us
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `from_us` on and before `before_us`; None has no end on that side."""
+
+    from_us: int | None = None
+    before_us: int | None = None
+    whole_days: bool = True
+
+    def within(self, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """Conditions on a moment in microseconds."""
+        found = [] if self.from_us is None else [moment >= self.from_us]
+        return found if self.before_us is None else [*found, moment < self.before_us]
+
+    def within_days(self, day: ColumnElement[str]) -> list[ColumnElement[bool]]:
+        """Conditions on a day's text; right for whole days alone."""
+        found = [] if self.from_us is None else [day >= day_text(self.from_us)]
+        return found if self.before_us is None else [*found, day < day_text(self.before_us)]
+
+
+def range_of(from_: str | None, to: str | None) -> Range:
+    """Days, both of them included, or moments, `to` excluded.
+
+    Raises BadRequest, also for a range that ends before it begins.
+    """
+    from_us = None if from_ is None else parse_us(from_, param="from")
+    if to is None:
+        return Range(from_us, None, from_ is None or is_day(from_))
+    before_us = after_us(to, param="to")
+    if from_us is not None and (before_us < from_us or (is_day(to) and before_us <= from_us)):
+        raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param="to")
+    return Range(from_us, before_us, all(text is None or is_day(text) for text in (from_, to)))
