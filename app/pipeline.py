@@ -113,7 +113,7 @@ async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
     chosen, model = route(
         request, measure(request), policy.catalog, policy.rules, incoming.key.models
     )
-    if not incoming.native or chosen.tier != "-":
+    if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
     upstream = gateway.upstreams[model.upstreams[0]]
     return await upstream.count_tokens(Call(request, model, incoming.headers))

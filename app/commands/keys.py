@@ -12,7 +12,7 @@ from app.commands.failure import WrongUsage
 from app.commands.key_output import show_key, show_keys, show_secret
 from app.commands.output import say, show_json
 from app.core.budgets import WINDOWS
-from app.core.routing import AUTO
+from app.core.model_names import AUTO
 
 if TYPE_CHECKING:
     from app.store.records.keys import Keys

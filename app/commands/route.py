@@ -30,6 +30,12 @@ WHY = {
     Reason.ONLY_ALLOWED: "the key may use no other tier",
     Reason.NEEDS_TOOLS: "the tier that the score asks for refuses forced tools",
     Reason.NEEDS_SYSTEM: "the tier that the score asks for refuses system messages among the turns",
+    Reason.NEEDS_THINKING: "the tier that the score asks for refuses this kind of thinking",
+    Reason.NEEDS_EFFORT: "the tier that the score asks for has no such level of effort",
+    Reason.NEEDS_PREFILL: "the tier that the score asks for refuses an answer that is begun",
+    Reason.NEEDS_GEO: "the tier that the score asks for refuses to be told where to run",
+    Reason.NEEDS_SPEED: "the tier that the score asks for has no fast mode",
+    Reason.NEEDS_CONTEXT: "the prompt may be too long for the tier that the score asks for",
 }
 
 
@@ -83,12 +89,13 @@ def _decide(
     request = parse(body, default).request
     size = measure(request)
     chosen, model = route(request, size, catalog, rules, None)
-    return {**asdict(size), "list_entries": list_entries(request.messages)}, chosen, model
+    sizes = {name: n for name, n in asdict(size).items() if isinstance(n, int)}
+    return {**sizes, "list_entries": list_entries(request.messages)}, chosen, model
 
 
 def _decision(size: dict[str, int], chosen: Route, model: Model) -> dict[str, Any]:
     return {
-        "tier": chosen.tier,
+        "tier": chosen.label,
         "model": model.id,
         "score": chosen.score,
         "reason": chosen.reason,
@@ -97,7 +104,7 @@ def _decision(size: dict[str, int], chosen: Route, model: Model) -> dict[str, An
 
 
 def _show(size: dict[str, int], chosen: Route, model: Model, rules: Rules) -> None:
-    tier = "no tier" if chosen.tier == "-" else chosen.tier
+    tier = chosen.tier or "no tier"
     say(f"{tier}: {model.id}")
     say(f"because {WHY[chosen.reason]} ({chosen.reason})")
     say(f"score {chosen.score:.3f}; the strongest tier from {rules.threshold} on\n")

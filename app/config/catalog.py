@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
 from app.config.fields import PICO_ALLOWED
@@ -61,7 +61,10 @@ def build_catalog(settings: Settings, books: Mapping[str, Book]) -> Catalog:
     if problems:
         raise ConfigError(settings.document.file, problems)
     models = {
-        model_id: _model(model_id, written, upstreams, known(books, model_id))
+        model_id: replace(
+            _model(model_id, written, upstreams, known(books, model_id)),
+            us_by_default=_us_by_default(upstreams, settings),
+        )
         for model_id, written in settings.models.items()
         if (upstreams := _on(written, settings))
     }
@@ -116,6 +119,11 @@ def price_rows(catalog: Catalog, day: date) -> list[PriceRow]:
 
 def _on(written: ModelSettings, settings: Settings) -> tuple[str, ...]:
     return tuple(u for u in written.upstream if settings.upstreams[u].api_key is not None)
+
+
+def _us_by_default(upstreams: tuple[str, ...], settings: Settings) -> bool:
+    """Whether one of them runs in the US what names no place: a hold must do for each."""
+    return any(settings.upstreams[u].default_inference_geo == "us" for u in upstreams)
 
 
 def _overrides(written: ModelSettings) -> dict[str, int]:

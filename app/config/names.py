@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from app.config.prices import Book, in_force, known
 from app.config.problems import KeyPath, Problem, path_text
 from app.config.settings import Settings
-from app.core.routing import AUTO
+from app.core.model_names import AUTO
 
 SOON = timedelta(days=60)
 

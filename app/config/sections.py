@@ -125,6 +125,7 @@ class UpstreamSettings(Section):
     api_key: Annotated[SecretStr | None, BeforeValidator(_secret)]
     base_url: Url
     transport: Literal["aiohttp", "sdk"] = "aiohttp"
+    default_inference_geo: Literal["global", "us"] = "global"
     connect_timeout_s: Seconds = 5
     first_byte_timeout_s: Seconds = 120
     idle_timeout_s: Seconds = 60

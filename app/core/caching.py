@@ -76,7 +76,7 @@ def _why_not(request: Request, rules: CacheRules, slots: int, wanted: Sequence[i
     """Why nothing is marked, or an empty text."""
     if rules.mode == "off" or not request.cache:
         return "off"
-    if _MARK in request.options:
+    if request.options.get(_MARK) is not None:
         return "automatic"
     if slots <= 0:
         return "callers_marks"
@@ -116,7 +116,7 @@ def _ttls_by_place(request: Request) -> tuple[list[Ttl], list[Ttl], list[Ttl]]:
     turns = (mark for m in request.messages for mark in _marks(m.get("content")))
     places = (_marks(request.tools), _marks(request.system), turns)
     tools, system, messages = ([_ttl(mark) for mark in marks] for marks in places)
-    if _MARK in request.options:
+    if request.options.get(_MARK) is not None:
         messages.append(_ttl(request.options[_MARK]))
     return tools, system, messages
 
@@ -170,7 +170,7 @@ def _last_marked(blocks: Sequence[Block], ttl: Ttl) -> tuple[Block, ...] | None:
     """The blocks with the last one that can carry a mark marked; None if it is or none can."""
     for n in range(len(blocks) - 1, -1, -1):
         block = blocks[n]
-        if _MARK in block:
+        if block.get(_MARK) is not None:
             return None
         if _can_carry(block):
             return (*blocks[:n], {**block, _MARK: _mark_of(ttl)}, *blocks[n + 1 :])

@@ -2,99 +2,87 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from app.core.tally import FRAMED, MARK, Tally, add_blocks, add_content, add_options, json_bytes
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from app.core.request import Block, Message, Request
 
 _LIST_ENTRY = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
-_MARK = "cache_control"
-FRAMED = 2  # fields of a plain message: role and content
-FRAME_BYTES = 8  # what frames a tool's call or result, counted like its JSON
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The running sums of one walk."""
-
-    text_chars: int = 0
-    text_bytes: int = 0
-    json_bytes: int = 0
-    images: int = 0
-    pdf_bytes: int = 0
-    pdfs: int = 0
-    marks: int = 0
-    unsized: int = 0
 
 
 @value
 class Measure:
     """Sizes of one request.
 
-    `text_bytes` are UTF-8 bytes of all text; `json_bytes` those of tools, schemas and tool
-    inputs as compact JSON; `unsized` counts blocks whose tokens can't be bounded from the body
-    (documents by URL or file id, unknown block types); `marks` the caller's own breakpoints.
-    The three `*_prefix_bytes` are what stands before and inside tools, system and all messages.
+    `text_bytes` are UTF-8 bytes of all text; `json_bytes` those of whatever has a structure, as
+    compact JSON: tools, schemas, tool calls and their results, citations. Both are of the text as
+    it is or in its compatibility form (NFKC), whichever is longer. `documents` counts search
+    results too. `unsized` are blocks whose tokens the body doesn't bound (a document or upload by
+    URL or file id, an unknown block); `by_reference` are those and pictures by URL or file id:
+    another call may read something else there. `defined` are tools that messages bring along,
+    `unknown` names what the gateway doesn't know; `marks` are the caller's own breakpoints.
+    The `*_prefix_bytes` are what stands before and inside tools, and before and inside system.
     """
 
     text_chars: int
     text_bytes: int
     json_bytes: int
+    blocks: int
+    documents: int
     images: int
     pdfs: int
     pdf_bytes: int
     unsized: int
+    by_reference: int
     marks: int
     messages: int
     tools: int
     tools_prefix_bytes: int
     system_prefix_bytes: int
+    defined: tuple[Block, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def measure(request: Request) -> Measure:
     """One pass over tools, system and messages, in the cache's order."""
-    tally = _Tally()
+    tally = Tally()
     for tool in request.tools:
         tally.json_bytes += json_bytes(tool)
-        tally.marks += _MARK in tool
+        tally.marks += tool.get(MARK) is not None
     tools_prefix = tally.json_bytes
-    _blocks(request.system, tally)
-    system_prefix = tools_prefix + tally.text_bytes
+    add_blocks(request.system, tally)
+    system_prefix = tally.json_bytes + tally.text_bytes
     for message in request.messages:
-        _content(message.get("content"), tally)
+        add_content(message.get("content"), tally)
         if len(message) > FRAMED:
             tally.json_bytes += json_bytes({k: v for k, v in message.items() if k != "content"})
-    config = request.options.get("output_config")
-    if config:
-        tally.json_bytes += json_bytes(config)
-    if request.options.get(_MARK):
-        tally.marks += 1
+    if request.options:
+        add_options(request.options, tally)
     return Measure(
         text_chars=tally.text_chars,
         text_bytes=tally.text_bytes,
         json_bytes=tally.json_bytes,
+        blocks=tally.blocks,
+        documents=tally.documents,
         images=tally.images,
         pdfs=tally.pdfs,
         pdf_bytes=tally.pdf_bytes,
         unsized=tally.unsized,
+        by_reference=tally.by_reference,
         marks=tally.marks,
         messages=len(request.messages),
-        tools=len(request.tools),
+        tools=len(request.tools) + len(tally.defined),
         tools_prefix_bytes=tools_prefix,
         system_prefix_bytes=system_prefix,
+        defined=tuple(tally.defined),
+        unknown=tuple(tally.unknown),
     )
-
-
-def json_bytes(value: object) -> int:
-    """Bytes of `value` as compact UTF-8 JSON."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def last_user_text(messages: tuple[Message, ...]) -> str:
@@ -130,55 +118,3 @@ def _entries(text: str) -> int:
 
 def _texts(blocks: Iterable[Block]) -> Iterable[str]:
     return (b["text"] for b in blocks if b.get("type") == "text" and isinstance(b["text"], str))
-
-
-def _text(text: str, tally: _Tally) -> None:
-    tally.text_chars += len(text)
-    tally.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _content(content: object, tally: _Tally) -> None:
-    if isinstance(content, str):
-        _text(content, tally)
-    elif isinstance(content, (list, tuple)):
-        _blocks(content, tally)
-
-
-def _blocks(blocks: Iterable[Block], tally: _Tally) -> None:
-    for block in blocks:
-        if _MARK in block:
-            tally.marks += 1
-        kind = block.get("type")
-        if kind == "text":
-            _text(block["text"], tally)
-        elif kind == "tool_result":
-            tally.json_bytes += FRAME_BYTES + len(block.get("tool_use_id") or "")
-            _content(block.get("content"), tally)
-        elif kind == "tool_use":
-            tally.json_bytes += FRAME_BYTES + len(block.get("id") or "")
-            tally.json_bytes += json_bytes(block.get("input", {})) + len(block.get("name", ""))
-        elif kind == "thinking":
-            _text(block.get("thinking") or "", tally)
-            _text(block.get("signature") or "", tally)
-        elif kind == "image":
-            tally.images += 1
-        elif kind == "document":
-            _document(block, tally)
-        else:
-            tally.unsized += 1
-
-
-def _document(block: Mapping[str, Any], tally: _Tally) -> None:
-    source = block.get("source") or {}
-    kind = source.get("type")
-    for label in ("title", "context"):
-        _text(block.get(label) or "", tally)
-    if kind == "text":
-        _text(source.get("data") or "", tally)
-    elif kind == "content":
-        _content(source.get("content"), tally)
-    elif kind == "base64":
-        tally.pdfs += 1
-        tally.pdf_bytes += len(source.get("data") or "") * 3 // 4
-    else:
-        tally.unsized += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 Thinking = Literal["budget", "adaptive", "between_tools", "always"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")  # weakest first
+
+
+_DATE = re.compile(r"-\d{8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,10 @@ class Accepts:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that is offered: its id is both the configured and the vendor's."""
+    """A model that is offered: its id is both the configured and the vendor's.
+
+    `us_by_default` says that its upstream runs in the US where a request names no place.
+    """
 
     id: str
     upstreams: tuple[str, ...]
@@ -57,6 +64,13 @@ class Model:
     aliases: tuple[str, ...] = ()
     created: int = 0
     retires_at: str | None = None
+    us_by_default: bool = False
+
+    def goes_by(self, name: str) -> bool:
+        """Whether the vendor too knows it by that name: its id, with or without the date."""
+        longer, shorter = sorted((self.id, name), key=len, reverse=True)
+        rest = longer.removeprefix(shorter)
+        return longer.startswith(shorter) and (not rest or _DATE.fullmatch(rest) is not None)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.core.adaptation import adapt
-from app.core.bounds import Bound, bound
+from app.core.bounds import Bound, bound, is_fast, is_us
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
+from app.core.model_names import check_allowed, model_not_found
+from app.core.money import PICO_PER_NANO, round_up
+from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
 from app.core.usage import Usage
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from app.core.models import Catalog, Model
     from app.core.request import Request
 
+MOST_NAMES_TOLD = 5
 Shrink = Literal["never", "unset", "always"]
 BYTES_PER_TOKEN_AT_MOST = 6  # a prompt can't count fewer tokens than this makes of its text
 
@@ -57,6 +61,7 @@ class Prepared:
     strongest: Prices
     size: Measure
     cache: CachePlan
+    others: tuple[OtherModel, ...]
     bound: Bound
     max_tokens_set: bool
     shrinkable: bool
@@ -71,16 +76,22 @@ class Prepared:
 
     @property
     def worst_usage(self) -> Usage:
-        """Usage that costs the whole bound: what is charged where nothing better is known."""
-        prompt, options = self.bound.input_tokens, self.request.options
+        """Usage that costs the whole bound: what is charged where nothing better is known.
+
+        What other models may cost is told as tokens of the prompt.
+        """
+        prompt, output = self.bound.input_tokens, self.bound.output_tokens
+        if self.others:
+            pico_usd = self.bound.nano_usd * PICO_PER_NANO
+            prompt, output = round_up(pico_usd, max(self.bound.input_pico_usd, 1)), 0
         return Usage(
             input_tokens=prompt if self.cache.ttl is None else 0,
             cache_write_5m_tokens=prompt if self.cache.ttl == "5m" else 0,
             cache_write_1h_tokens=prompt if self.cache.ttl == "1h" else 0,
-            output_tokens=self.bound.output_tokens,
-            web_search_requests=self.bound.searches,
-            fast=options.get("speed") == "fast",
-            us=options.get("inference_geo") == "us",
+            output_tokens=output,
+            web_search_requests=0 if self.others else self.bound.searches,
+            fast=is_fast(self.request),
+            us=is_us(self.request, self.model),
         )
 
     def recounted(self, counted_tokens: int) -> Prepared:
@@ -92,6 +103,7 @@ class Prepared:
             self.prices,
             ttl=self.cache.ttl,
             counted_tokens=counted_tokens,
+            others=self.others,
         )
         return replace(self, bound=exact)
 
@@ -132,21 +144,17 @@ def prepare(
     if asked is None:
         most = min(policy.default_max_tokens, limits.max_output_tokens)
         request = replace(request, max_tokens=most, original=None)
-    if adapted or chosen.tier != "-":
+    if adapted or chosen.tier is not None:
         taken = adapt(request, model)
         if taken is not request:  # it may have grown: a forced tool becomes a sentence
             request, size = taken, measure(taken)
     marked, cache = plan(request, size, model, policy.cache)
-    most_cost = bound(marked, size, model, prices, ttl=cache.ttl)
-    if most_cost.unbounded and (key.limited or policy.globally_limited):
-        names = ", ".join(most_cost.unbounded)
-        tools = all(name.startswith("tools.") for name in most_cost.unbounded)
-        remedy = "set max_uses (at most 1000), or use" if tools else "leave it out, or use"
-        raise UnboundedCost(
-            f"no bound on the cost of {names}: {remedy} a key without a limit",
-            param=most_cost.unbounded[0],
-        )
-    strongest = policy.catalog.strongest if chosen.tier != "-" else None
+    limited = key.limited or policy.globally_limited
+    others = _others(marked, size, key, policy.catalog, day, limited=limited)
+    most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
+    if most_cost.unbounded and limited:
+        raise _without_bound(most_cost.unbounded)
+    strongest = policy.catalog.strongest if chosen.tier is not None else None
     return Prepared(
         request=marked,
         route=chosen,
@@ -155,10 +163,42 @@ def prepare(
         strongest=_prices(strongest or model, day),
         size=size,
         cache=cache,
+        others=others,
         bound=most_cost,
         max_tokens_set=marked.max_tokens != asked,
         shrinkable=policy.shrink == "always" or (policy.shrink == "unset" and asked is None),
         min_output_tokens=policy.min_output_tokens,
+    )
+
+
+def _others(  # noqa: PLR0913 - a key's list, its limit and the catalog each have a say
+    request: Request, size: Measure, key: Key, catalog: Catalog, day: date, *, limited: bool
+) -> tuple[OtherModel, ...]:
+    """The other models that the body names, with their prices.
+
+    They go upstream by the names that the body gives them, so only such names count as are the
+    vendor's own.  Raises ModelNotFound and ModelNotAllowed; a key without a limit and without a
+    list of models may name what the catalog doesn't know.
+    """
+    named = named_models(request, (*request.tools, *size.defined))
+    others = []
+    for each in named:
+        model = catalog.find(each.name)
+        if model is None or not model.goes_by(each.name):
+            if not limited and key.models is None:
+                continue
+            raise model_not_found(each.name, catalog, key.models, where=each.where)
+        check_allowed(model, catalog, key.models, where=each.where)
+        others.append(OtherModel(each, model, _prices(model, day)))
+    return tuple(others)
+
+
+def _without_bound(names: tuple[str, ...]) -> UnboundedCost:
+    tools = all(name.startswith("tools.") for name in names)
+    remedy = "set max_uses (at most 1000) where the tool has it" if tools else "leave it out"
+    told = ", ".join(names[:MOST_NAMES_TOLD])
+    return UnboundedCost(
+        f"no bound on the cost of {told}: {remedy}, or use a key without a limit", param=names[0]
     )
 
 

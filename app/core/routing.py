@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from app.core.errors import ModelNotAllowed, ModelNotFound
-from app.core.measure import has_late_system, has_list_of
+from app.core.errors import ModelNotAllowed
+from app.core.measure import has_list_of
+from app.core.model_names import AUTO, check_allowed, model_not_found, usable_tiers
+from app.core.needs import refusals
 from app.core.values import value
 
 if TYPE_CHECKING:
     from app.core.measure import Measure
     from app.core.models import Catalog, Model
     from app.core.request import Request
-
-AUTO = "auto"
 
 
 class Reason(StrEnum):
@@ -29,6 +29,12 @@ class Reason(StrEnum):
     ONLY_ALLOWED = "only_allowed"
     NEEDS_TOOLS = "needs_tools"
     NEEDS_SYSTEM = "needs_system"
+    NEEDS_THINKING = "needs_thinking"
+    NEEDS_EFFORT = "needs_effort"
+    NEEDS_PREFILL = "needs_prefill"
+    NEEDS_GEO = "needs_geo"
+    NEEDS_SPEED = "needs_speed"
+    NEEDS_CONTEXT = "needs_context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,25 @@ class Rules:
 
 
 @value
-class Route:
-    """The decision: `tier` is `-` when the caller named a model; `score` is 0 easy to 1 hard."""
+class Score:
+    """How hard a request looks, 0 easy to 1 hard, and what says so."""
 
-    tier: str
+    value: float
+    reason: Reason
+
+
+@value
+class Route:
+    """The decision: no `tier` where the caller named a model; `score` is 0 easy to 1 hard."""
+
+    tier: str | None
     score: float
     reason: Reason
+
+    @property
+    def label(self) -> str:
+        """The tier as headers and tables show it: `-` for none."""
+        return self.tier or "-"
 
 
 def route(
@@ -68,85 +87,52 @@ def route(
         return _forced(request.model, catalog, allowed)
     usable = usable_tiers(catalog, allowed)
     if not usable:
-        raise ModelNotAllowed("this key may use none of the models that 'auto' routes between")
+        raise ModelNotAllowed(
+            "this key may use none of the models that 'auto' routes between", param="model"
+        )
     scored = score(request, size, rules)
-    strong = scored.score >= rules.threshold
+    strong = scored.value >= rules.threshold
     tier = (_strongest if strong else _weakest)(catalog)
     if tier in usable:
-        chosen = Route(tier, scored.score, scored.reason)
+        chosen = Route(tier, scored.value, scored.reason)
     else:
-        chosen = Route((usable[-1] if strong else usable[0]), scored.score, Reason.ONLY_ALLOWED)
-    return _without_adaptation(request, chosen, usable, catalog)
+        chosen = Route((usable[-1] if strong else usable[0]), scored.value, Reason.ONLY_ALLOWED)
+    return _taken(request, size, chosen, usable, catalog)
 
 
-def score(request: Request, size: Measure, rules: Rules) -> Route:
+def score(request: Request, size: Measure, rules: Rules) -> Score:
     """The threshold rule as a score: 1 at or above either threshold, else 0."""
     if size.text_chars >= rules.strong_from_chars:
-        return Route("", 1.0, Reason.LONG_TEXT)
+        return Score(1.0, Reason.LONG_TEXT)
     most = rules.strong_from_items
     if size.messages >= most or has_list_of(request.messages, most):
-        return Route("", 1.0, Reason.MANY_ITEMS)
-    return Route("", 0.0, Reason.DEFAULT)
-
-
-def usable_tiers(catalog: Catalog, allowed: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The tiers, cheapest first, whose model is offered and allowed."""
-    offered = catalog.offered_tiers
-    if allowed is None:
-        return offered
-    return tuple(tier for tier in offered if may_use(catalog.tiers[tier], catalog, allowed))
-
-
-def may_use(model_id: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> bool:
-    """Whether a key's list allows the model, after aliases and tier names are resolved.
-
-    `auto` in the list stands for every tier's model.
-    """
-    if allowed is None:
-        return True
-    if AUTO in allowed and model_id in catalog.tiers.values():
-        return True
-    return any((found := catalog.find(name)) and found.id == model_id for name in allowed)
-
-
-def forces_tools(request: Request) -> bool:
-    """Whether the caller demands a tool call."""
-    return (request.options.get("tool_choice") or {}).get("type") in ("any", "tool")
+        return Score(1.0, Reason.MANY_ITEMS)
+    return Score(0.0, Reason.DEFAULT)
 
 
 def _forced(name: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> tuple[Route, Model]:
     model = catalog.find(name)
     if model is None:
-        raise ModelNotFound(f"the model {name!r} does not exist here", param="model")
-    if not may_use(model.id, catalog, allowed):
-        raise ModelNotAllowed(f"this key may not use the model {name!r}", param="model")
+        raise model_not_found(name, catalog, allowed)
+    check_allowed(model, catalog, allowed)
     if name in catalog.tiers:
         return Route(name, 0.0, Reason.FORCED_TIER), model
-    return Route("-", 0.0, Reason.FORCED_MODEL), model
+    return Route(None, 0.0, Reason.FORCED_MODEL), model
 
 
-def _without_adaptation(
-    request: Request, chosen: Route, usable: tuple[str, ...], catalog: Catalog
+def _taken(
+    request: Request, size: Measure, chosen: Route, usable: tuple[str, ...], catalog: Catalog
 ) -> tuple[Route, Model]:
-    """Keep the choice unless it would have to reword the request and another tier would not."""
-    model = catalog.models[catalog.tiers[chosen.tier]]
-    refused = _refused(request, model)
-    if refused is None:
+    """Keep the choice unless its model refuses what the request asks for and another takes it."""
+    models = {tier: catalog.models[catalog.tiers[tier]] for tier in usable}
+    model = models[chosen.tier or usable[0]]
+    refused = refusals(request, size, model)
+    if not refused:
         return chosen, model
-    for tier in usable:
-        other = catalog.models[catalog.tiers[tier]]
-        if _refused(request, other) is None:
-            return Route(tier, chosen.score, refused), other
+    for tier, other in models.items():
+        if not refusals(request, size, other):
+            return Route(tier, chosen.score, Reason(refused[0])), other
     return chosen, model
-
-
-def _refused(request: Request, model: Model) -> Reason | None:
-    """What the request asks for and the model refuses: a forced tool, a late system message."""
-    if forces_tools(request) and not model.accepts.forced_tools:
-        return Reason.NEEDS_TOOLS
-    if not model.accepts.late_system and has_late_system(request):
-        return Reason.NEEDS_SYSTEM
-    return None
 
 
 def _strongest(catalog: Catalog) -> str:

@@ -29,7 +29,7 @@ def opening_headers(opening: Opening) -> list[Header]:
     headers: list[Header] = [
         (b"x-request-id", opening.request_id.encode()),
         (b"x-tollkeeper-model", opening.model.encode("latin-1", "replace")),
-        (b"x-tollkeeper-route", f"{route.tier}; reason={route.reason}".encode()),
+        (b"x-tollkeeper-route", f"{route.label}; reason={route.reason}".encode()),
         (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
     ]
     for name, value in opening.native_headers.items():

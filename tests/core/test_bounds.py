@@ -79,8 +79,8 @@ def test_tools_count_twice_their_json_and_a_thousand_on_top() -> None:
 def test_pictures_count_at_the_models_most() -> None:
     picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
     request = Request("m", ({"role": "user", "content": [picture]},))
-    assert bounded(request).input_tokens == 32 + 1_600
-    assert bounded(request, model=MODERN).input_tokens == 32 + 4_784
+    assert bounded(request).input_tokens == 32 + 8 + 1_600
+    assert bounded(request, model=MODERN).input_tokens == 32 + 8 + 4_784
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,10 @@ UNBOUNDED = [
     (asked(fallbacks="default"), ("fallbacks",)),
     (asked(compaction={"type": "auto"}), ("compaction",)),
     (asked(mcp_servers=[{"url": "https://x.example"}]), ("mcp_servers",)),
-    (asked(context_management={"edits": [{"type": "compact_20260101"}]}), ("context_management",)),
+    (
+        asked(context_management={"edits": [{"type": "compact_20260112"}]}),
+        ("context_management.compact_20260112",),
+    ),
     (asked(context_management={"edits": [{"type": "clear_thinking_20251015"}]}), ()),
     (asked(tools=({"type": "bash_20250124", "name": "bash"},)), ()),
     (asked(tools=({"type": "custom", "name": "f", "input_schema": {}},)), ()),

@@ -129,5 +129,6 @@ def test_what_adapting_adds_is_held_too() -> None:
     forced = ready(
         Request("strong", USER, tools=(tool,), max_tokens=1, options=choice), policy=policy
     )
-    # "Call the tool `<60>` to answer." is 87 bytes
-    assert forced.bound.input_tokens == plain.bound.input_tokens + 87
+    # "Call the tool `<60>` to answer." is 87 bytes in a block of its own; the choice itself,
+    # {"type":"tool","name":"<60>"} or {"type":"auto"}, counts twice its bytes
+    assert forced.bound.input_tokens == plain.bound.input_tokens + 87 + 8 + 2 * 15

@@ -43,15 +43,15 @@ ROUTES = [
     ),
     (asks(LONG, model="haiku"), "haiku", "haiku-model", Reason.FORCED_TIER, 0.0),
     (asks(model="sonnet"), "sonnet", "sonnet-model", Reason.FORCED_TIER, 0.0),
-    (asks(LONG, model="haiku-model"), "-", "haiku-model", Reason.FORCED_MODEL, 0.0),
-    (asks(model="small"), "-", "haiku-model", Reason.FORCED_MODEL, 0.0),
-    (asks(model="modern-model"), "-", "modern-model", Reason.FORCED_MODEL, 0.0),
+    (asks(LONG, model="haiku-model"), None, "haiku-model", Reason.FORCED_MODEL, 0.0),
+    (asks(model="small"), None, "haiku-model", Reason.FORCED_MODEL, 0.0),
+    (asks(model="modern-model"), None, "modern-model", Reason.FORCED_MODEL, 0.0),
 ]
 
 
 @pytest.mark.parametrize(("request_", "tier", "model", "reason", "score"), ROUTES)
 def test_a_request_goes_where_the_rules_say(
-    request_: Request, tier: str, model: str, reason: Reason, score: float
+    request_: Request, tier: str | None, model: str, reason: Reason, score: float
 ) -> None:
     assert routed(request_) == (Route(tier, score, reason), model)
 
@@ -76,11 +76,15 @@ def test_auto_stays_within_the_models_that_the_key_may_use() -> None:
     )
 
 
-def test_auto_in_a_keys_list_means_every_tier() -> None:
+def test_auto_in_a_keys_list_routes_between_all_tiers_and_names_none() -> None:
+    assert routed(asks(), allowed=("auto",))[1] == "haiku-model"
     assert routed(asks(LONG), allowed=("auto",))[1] == "sonnet-model"
-    assert routed(asks(model="haiku-model"), allowed=("auto",))[1] == "haiku-model"
-    with pytest.raises(ModelNotAllowed):
-        routed(asks(model="modern-model"), allowed=("auto",))
+    assert routed(asks(LONG), allowed=("auto", "haiku"))[1] == "sonnet-model"
+    assert routed(asks(model="small"), allowed=("auto", "haiku"))[1] == "haiku-model"
+    for name in ("haiku", "sonnet", "haiku-model", "small", "modern-model"):
+        with pytest.raises(ModelNotAllowed) as refused:
+            routed(asks(model=name), allowed=("auto",))
+        assert refused.value.message.endswith("; it may use auto")
 
 
 def test_a_key_without_any_tier_may_not_use_auto() -> None:

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.operations import running_gateway
 from app.config.catalog import price_rows
 from app.core.errors import BadRequest, RequestTooLarge
+from app.core.model_names import AUTO
 from app.core.models import Catalog
 from app.core.money import nano_usd
-from app.core.routing import AUTO
 from app.web.auth import check_master
 from app.web.running import RunningGateway
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.core.errors import ModelNotFound
-from app.core.routing import AUTO, may_use, usable_tiers
+from app.core.model_names import AUTO, may_name, model_not_found, usable_tiers
 from app.web.auth import known_caller
 from app.web.exchange import Exchange
 
@@ -29,7 +28,7 @@ async def models(exchange: Exchange) -> None:
     wanted = exchange.scope["path"][len(PREFIX) :].strip("/")
     body: dict[str, Any]
     if wanted:
-        body = _one(wanted, listed, catalog)
+        body = _one(wanted, listed, catalog, key)
     else:
         ids = [entry["id"] for entry in listed]
         body = {
@@ -47,20 +46,21 @@ def listing(catalog: Catalog, key: Key) -> Iterator[dict[str, Any]]:
     tiers = usable_tiers(catalog, key.models)
     if tiers:
         yield _entry(AUTO, "routed by complexity", catalog.models[catalog.tiers[tiers[0]]])
-    for tier in tiers:
+    for tier in catalog.offered_tiers:
         model = catalog.models[catalog.tiers[tier]]
-        yield _entry(tier, f"tier: {model.id}", model)
+        if may_name(model.id, catalog, key.models):
+            yield _entry(tier, f"tier: {model.id}", model)
     for model in catalog.models.values():
-        if may_use(model.id, catalog, key.models):
+        if may_name(model.id, catalog, key.models):
             yield _entry(model.id, model.id, model)
 
 
-def _one(wanted: str, listed: list[dict[str, Any]], catalog: Catalog) -> dict[str, Any]:
+def _one(wanted: str, listed: list[dict[str, Any]], catalog: Catalog, key: Key) -> dict[str, Any]:
     alias = catalog.aliases.get(wanted, wanted)
     for entry in listed:
         if entry["id"] in (wanted, alias):
             return {**entry, "id": wanted}
-    raise ModelNotFound(f"the model {wanted!r} does not exist here", param="model")
+    raise model_not_found(wanted, catalog, key.models)
 
 
 def _entry(name: str, title: str, model: Model) -> dict[str, Any]:

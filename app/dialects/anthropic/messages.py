@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from app.core.errors import BadRequest
+from app.core.model_names import AUTO
 from app.core.request import Block, Message, Request
-from app.core.routing import AUTO
 from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, check_values
 from app.dialects.json_text import loads
 

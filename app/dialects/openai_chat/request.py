@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from app.core.model_names import AUTO
 from app.core.request import EMPTY, Block, Request
-from app.core.routing import AUTO
 from app.core.values import value
 from app.dialects.json_values import as_flag, as_object, fields_of
 from app.dialects.openai.options import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.model_names import AUTO
 from app.core.request import Request
-from app.core.routing import AUTO
 from app.core.values import value
 from app.dialects.json_values import as_flag, fields_of
 from app.dialects.openai.options import (

@@ -108,7 +108,7 @@ def closing(  # noqa: PLR0913  # the facts of an end, all of them different
 
 def _route_text(route: Route) -> str:
     """Its fields by name: orjson is slow at finding those of a class with slots."""
-    fields = {"tier": route.tier, "score": route.score, "reason": route.reason}
+    fields = {"tier": route.label, "score": route.score, "reason": route.reason}
     return orjson.dumps(fields).decode()
 
 

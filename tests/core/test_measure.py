@@ -1,0 +1,177 @@
+"""Sizes worked out by hand; `json_bytes` is counted twice later, `text_bytes` once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.core.measure import Measure, measure
+from app.core.request import Request
+from app.core.tally import json_bytes
+
+ARABIC = "\ufdfa"  # one character of 3 bytes; in its compatibility form 18 of 33
+
+
+def sized(*blocks: Any, **options: Any) -> Measure:
+    message = {"role": "user", "content": list(blocks)}
+    return measure(Request("m", (message,), options=options))
+
+
+def test_text_counts_as_its_bytes_or_those_of_its_compatibility_form() -> None:
+    assert sized({"type": "text", "text": "a" * 7}).text_bytes == 7
+    assert sized({"type": "text", "text": "é"}).text_bytes == 2
+    assert sized({"type": "text", "text": ARABIC}).text_bytes == 33
+    assert sized({"type": "text", "text": "e\u0301"}).text_bytes == 3  # composed it has 2
+    assert sized({"type": "text", "text": "\ud800"}).text_bytes == 3  # half a pair
+    assert json_bytes({"a": ARABIC}) == 33 + len('{"a":""}')
+    assert json_bytes(ARABIC) == 35
+
+
+def test_every_block_and_every_document_is_counted() -> None:
+    letter = {"type": "text", "text": "x"}
+    assert sized(*[letter] * 9_000).blocks == 9_000
+    paper = {"type": "document", "source": {"type": "text", "data": "x"}}
+    found = sized(*[paper] * 500)
+    assert (found.blocks, found.documents, found.text_bytes) == (500, 500, 500)
+    result = {"type": "search_result", "source": "s", "title": "t", "content": [letter]}
+    found = sized(result)
+    assert (found.blocks, found.documents, found.text_bytes) == (2, 1, 0)
+    # the text in it, and {"type":"search_result","source":"s","title":"t"}
+    assert found.json_bytes == 1 + 49
+
+
+FORTY = "x" * 40_000
+LARGE = [
+    # whatever is large somewhere is measured there
+    {"type": "text", "text": "t", "unknown": FORTY},
+    {"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "unknown": FORTY}},
+    {"type": "text", "text": "t", "citations": [{"type": "char_location", "cited_text": FORTY}]},
+    {"type": "image", "source": {"type": "base64", "data": "", "unknown": FORTY}},
+    {"type": "image", "source": {"type": "base64", "data": ""}, "unknown": FORTY},
+    {"type": "document", "source": {"type": "text", "data": "d"}, "title": FORTY},
+    {"type": "document", "source": {"type": "text", "data": "d"}, "context": FORTY},
+    {"type": "document", "source": {"type": "text", "data": "d"}, "unknown": FORTY},
+    {"type": "thinking", "thinking": "t", "signature": FORTY},
+    {"type": "thinking", "thinking": "t", "signature": "s", "unknown": FORTY},
+    {"type": "redacted_thinking", "data": FORTY},
+    {"type": "tool_use", "id": "i", "name": "n", "input": {}, "toolset_name": FORTY},
+    {"type": "tool_use", "id": FORTY, "name": "n", "input": {}},
+    {"type": "tool_use", "id": "i", "name": "n", "input": {}, "caller": {"tool_id": FORTY}},
+    {"type": "tool_result", "tool_use_id": "i", "toolset_name": FORTY},
+    {"type": "tool_result", "tool_use_id": "i", "content": FORTY},
+    {"type": "tool_result", "tool_use_id": "i", "content": [{"type": "text", "text": FORTY}]},
+    {"type": "web_search_tool_result", "content": [{"encrypted_content": FORTY}]},
+    {"type": "web_search_tool_result", "content": {"error_code": FORTY}},
+    {"type": "mcp_tool_use", "id": "i", "name": "n", "server_name": FORTY, "input": {}},
+    {"type": "compaction", "content": None, "encrypted_content": FORTY},
+    {"type": "fallback", "from": {"model": FORTY}, "to": {}},
+    {"type": "mcp_tool_listing", "mcp_server_name": "s", "tools": [{"name": FORTY}]},
+]
+
+
+@pytest.mark.parametrize("block", LARGE)
+def test_nothing_in_a_block_goes_unmeasured(block: dict[str, Any]) -> None:
+    found = sized(block)
+    assert found.text_bytes + found.json_bytes >= 40_000
+
+
+def test_a_tool_call_and_its_result_count_with_all_they_hold_as_structure() -> None:
+    call = {"type": "tool_use", "id": "i", "name": "n", "input": {"a": 1}}
+    assert (sized(call).text_bytes, sized(call).json_bytes) == (0, 55)
+    result = {"type": "tool_result", "tool_use_id": "i", "content": "abc"}
+    # the text, and {"type":"tool_result","tool_use_id":"i"}
+    assert (sized(result).text_bytes, sized(result).json_bytes) == (0, 3 + 40)
+    assert sized(result).text_chars == 3
+
+
+def test_a_document_that_is_cut_to_be_cited_counts_as_structure() -> None:
+    paper = {"type": "document", "source": {"type": "text", "data": "a. b."}}
+    assert (sized(paper).text_bytes, sized(paper).json_bytes) == (5, 0)
+    cited = {**paper, "citations": {"enabled": True}}
+    # the text, and {"citations":{"enabled":true}}
+    assert (sized(cited).text_bytes, sized(cited).json_bytes) == (0, 5 + 30)
+
+
+REFERENCES = [
+    # block, by reference, unsized
+    ({"type": "image", "source": {"type": "base64", "data": ""}}, 0, 0),
+    ({"type": "image", "source": {"type": "url", "url": "https://x.example"}}, 1, 0),
+    ({"type": "image", "source": {"type": "file", "file_id": "f"}}, 1, 0),
+    ({"type": "document", "source": {"type": "url", "url": "https://x.example"}}, 1, 1),
+    ({"type": "document", "source": {"type": "file", "file_id": "f"}}, 1, 1),
+    ({"type": "document", "source": {"type": "base64", "data": "AAAA"}}, 0, 0),
+    ({"type": "document", "source": {"type": "later"}}, 1, 1),
+    ({"type": "container_upload", "file_id": "f"}, 1, 1),
+    ({"type": "later"}, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("block", "by_reference", "unsized"), REFERENCES)
+def test_what_stands_elsewhere_is_told_wherever_it_is_named(
+    block: dict[str, Any], by_reference: int, unsized: int
+) -> None:
+    fetched = {"type": "web_fetch_result", "url": "u", "content": block}
+    for placed in (
+        block,
+        {"type": "tool_result", "tool_use_id": "i", "content": [block]},
+        {"type": "document", "source": {"type": "content", "content": [block]}},
+        {"type": "web_fetch_tool_result", "tool_use_id": "i", "content": fetched},
+    ):
+        found = sized(placed)
+        assert (found.by_reference, found.unsized) == (by_reference, unsized)
+
+
+def test_unknown_blocks_fields_and_edits_are_named() -> None:
+    edits = [{"type": "clear_thinking_20251015"}, {"type": "later"}, {"type": "compact_20260112"}]
+    found = sized(
+        {"type": "text", "text": "t"},
+        {"type": "tool_result", "tool_use_id": "i", "content": [{"type": "later"}]},
+        {"type": ["text"]},
+        speed="fast",
+        new_field=0,
+        absent=None,
+        context_management={"edits": edits},
+    )
+    assert found.unknown == (
+        "content.later",
+        "content.['text']",
+        "new_field",
+        "context_management.later",
+        "context_management.compact_20260112",
+    )
+
+
+def addition(tool: Any) -> dict[str, Any]:
+    return {"type": "tool_addition", "tool": tool}
+
+
+def test_tools_that_messages_bring_along_are_found() -> None:
+    search = {"type": "web_search_20260318", "name": "web_search"}
+    defined = {"type": "tool_definition", "definition": search}
+    found = sized(addition(defined), {"type": "compaction", "tool_changes": [addition(defined)]})
+    assert found.defined == (search, search)
+    assert (found.tools, found.unknown) == (2, ())
+    known = sized(addition({"type": "tool_reference", "name": "n"}))
+    assert (known.defined, known.unknown) == ((), ())
+    for odd in ({"type": "later"}, {"type": "tool_definition"}, None, "f", search):
+        [name] = sized(addition(odd)).unknown
+        assert name.startswith("content.tool_addition.")
+
+
+def test_a_mark_of_null_is_none() -> None:
+    marked = {"type": "text", "text": "t", "cache_control": {"type": "ephemeral"}}
+    assert sized(marked).marks == 1
+    assert sized({**marked, "cache_control": None}, cache_control=None).marks == 0
+
+
+def test_fields_that_reach_the_model_are_measured_and_others_are_not() -> None:
+    found = sized(metadata={"user_id": FORTY}, stop_sequences=["abc"])
+    assert found.json_bytes == len('["abc"]')
+
+
+def test_a_body_as_deep_as_bodies_can_be_is_measured() -> None:
+    block: dict[str, Any] = {"type": "text", "text": "x"}
+    for _ in range(250):
+        block = {"type": "web_fetch_result", "content": block}
+    assert sized(block).blocks == 251
