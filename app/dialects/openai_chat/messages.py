@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.request import Block, Message
+from app.core.values import value
 from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS
 from app.dialects.json_values import (
     as_list,
@@ -18,7 +21,7 @@ from app.dialects.json_values import (
     unsupported,
 )
 from app.dialects.openai.content import as_blocks, lifetime
-from app.dialects.openai.conversation import Conversation, check_first, read_call, wire_id
+from app.dialects.openai.conversation import Conversation
 from app.dialects.openai_chat.parts import ASSISTANT_PARTS, SYSTEM_PARTS, USER_PARTS, read_content
 
 # `name` and `annotations` say nothing to the model
@@ -39,14 +42,47 @@ KNOWN_FIELDS = frozenset(
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
-def read_messages(value: object) -> Conversation:
+@value
+class OpenCall:
+    """A call that waits for its result: the function's name as given, the id as sent."""
+
+    name: str
+    sent_id: str
+
+
+@dataclass(slots=True)
+class ChatConversation(Conversation):
+    """A conversation with the calls of its last turn that no result has answered yet.
+
+    `open_calls` has them by the caller's id; `calls_at` is where they stand.
+    """
+
+    open_calls: dict[str, deque[OpenCall]] = field(default_factory=dict)
+    calls_at: str = ""
+
+    def open_call(self, call_id: str, function: object, where: str) -> Block:
+        """The call as a block, noted as open."""
+        block = self.call(call_id, function, where)
+        name = as_object(function, where)["name"]
+        self.open_calls.setdefault(call_id, deque()).append(OpenCall(name, block["id"]))
+        return block
+
+    def close_call(self, call_id: str) -> str:
+        """The id under which the first open call of that id was sent."""
+        waiting = self.open_calls[call_id]
+        sent_id = waiting.popleft().sent_id
+        if not waiting:
+            del self.open_calls[call_id]
+        return sent_id
+
+
+def read_messages(given: object) -> ChatConversation:
     """The whole conversation.  Raises BadRequest and UnsupportedParameter."""
-    messages = as_list(value, "messages", MOST_MESSAGES)
-    conversation = Conversation(lifetime(messages))
-    begins_at = ""
-    for n, given in enumerate(messages):
+    messages = as_list(given, "messages", MOST_MESSAGES)
+    conversation = ChatConversation(lifetime(messages))
+    for n, one in enumerate(messages):
         where = f"messages[{n}]"
-        message = as_object(given, where)
+        message = as_object(one, where)
         role = one_of(message.get("role"), f"{where}.role", ROLES)
         if conversation.open_calls and role not in ("tool", "function"):
             _refuse_unanswered(conversation)
@@ -54,17 +90,13 @@ def read_messages(value: object) -> Conversation:
             unknown = sorted(message.keys() - KNOWN_FIELDS)
             conversation.unknown_fields += [f"messages.{name}" for name in unknown]
         _READERS[role](conversation, message, where)
-        if not begins_at and conversation.turns:
-            begins_at = where
     if conversation.open_calls:
         _refuse_unanswered(conversation)
-    if not conversation.turns:
-        refuse("messages", "at least one user message with content is needed")
-    check_first(conversation, f"{begins_at}.role")
+    conversation.complete("messages")
     return conversation
 
 
-def _refuse_unanswered(conversation: Conversation) -> None:
+def _refuse_unanswered(conversation: ChatConversation) -> None:
     missing = ", ".join(repr(call_id[:64]) for call_id in list(conversation.open_calls)[:5])
     refuse(
         conversation.calls_at,
@@ -73,7 +105,7 @@ def _refuse_unanswered(conversation: Conversation) -> None:
 
 
 def _content(
-    conversation: Conversation, message: Message, where: str, kinds: tuple[str, ...]
+    conversation: ChatConversation, message: Message, where: str, kinds: tuple[str, ...]
 ) -> str | list[Block]:
     return read_content(
         message.get("content"), f"{where}.content", kinds, conversation.breakpoint_mark
@@ -91,7 +123,7 @@ def _marked(content: str | list[Block], message: Message, where: str) -> str | l
     return blocks
 
 
-def _system(conversation: Conversation, message: Message, where: str) -> None:
+def _system(conversation: ChatConversation, message: Message, where: str) -> None:
     """Before the first turn: the system prompt. After it: a message in its place."""
     content = _marked(_content(conversation, message, where, SYSTEM_PARTS), message, where)
     if conversation.turns:
@@ -100,12 +132,12 @@ def _system(conversation: Conversation, message: Message, where: str) -> None:
         conversation.system += as_blocks(content)
 
 
-def _user(conversation: Conversation, message: Message, where: str) -> None:
+def _user(conversation: ChatConversation, message: Message, where: str) -> None:
     content = _content(conversation, message, where, USER_PARTS)
-    conversation.add("user", _marked(content, message, where))
+    conversation.add_user(_marked(content, message, where))
 
 
-def _assistant(conversation: Conversation, message: Message, where: str) -> None:
+def _assistant(conversation: ChatConversation, message: Message, where: str) -> None:
     if message.get("audio") is not None:
         unsupported(f"{where}.audio", "audio is not supported")
     refusal = message.get("refusal")
@@ -119,10 +151,10 @@ def _assistant(conversation: Conversation, message: Message, where: str) -> None
         content = [*as_blocks(content), *as_blocks(as_text(refusal, f"{where}.refusal"))]
     if calls:
         content = [*as_blocks(content), *calls]
-    conversation.add("assistant", _marked(content, message, where))
+    conversation.add_assistant(_marked(content, message, where))
 
 
-def _tool_calls(conversation: Conversation, message: Message, where: str) -> list[Block]:
+def _tool_calls(conversation: ChatConversation, message: Message, where: str) -> list[Block]:
     """The message's tool calls as blocks, noted as open."""
     given = message.get("tool_calls")
     blocks: list[Block] = []
@@ -134,10 +166,10 @@ def _tool_calls(conversation: Conversation, message: Message, where: str) -> lis
             if call.get("type", "function") != "function":
                 unsupported(f"{at}.type", "only function calls are supported")
             call_id = as_name(call.get("id"), f"{at}.id")
-            blocks.append(read_call(conversation, call_id, call.get("function"), f"{at}.function"))
+            blocks.append(conversation.open_call(call_id, call.get("function"), f"{at}.function"))
     elif message.get("function_call") is not None:
         conversation.calls_at = at = f"{where}.function_call"
-        blocks.append(read_call(conversation, _id_of(where), message["function_call"], at))
+        blocks.append(conversation.open_call(_id_of(where), message["function_call"], at))
     return blocks
 
 
@@ -146,7 +178,7 @@ def _id_of(where: str) -> str:
     return f"call_{where.removeprefix('messages[').removesuffix(']')}"
 
 
-def _tool(conversation: Conversation, message: Message, where: str) -> None:
+def _tool(conversation: ChatConversation, message: Message, where: str) -> None:
     call_id = as_name(message.get("tool_call_id"), f"{where}.tool_call_id")
     if call_id not in conversation.open_calls:
         refuse(
@@ -156,31 +188,30 @@ def _tool(conversation: Conversation, message: Message, where: str) -> None:
     _result(conversation, call_id, message, where)
 
 
-def _function(conversation: Conversation, message: Message, where: str) -> None:
+def _function(conversation: ChatConversation, message: Message, where: str) -> None:
     """The answer to a `function_call`, of which a message has one."""
     name = as_name(message.get("name"), f"{where}.name")
-    call_id, called = next(iter(conversation.open_calls.items()), ("", ""))
-    if called != name:
+    call_id, waiting = next(iter(conversation.open_calls.items()), ("", ()))
+    if [call.name for call in waiting] != [name]:
         refuse(f"{where}.name", f"{name[:64]!r} was not called by the message before it")
     _result(conversation, call_id, message, where)
 
 
-def _result(conversation: Conversation, call_id: str, message: Message, where: str) -> None:
+def _result(conversation: ChatConversation, call_id: str, message: Message, where: str) -> None:
     """A result block in the user turn that follows the calls."""
     content: str | list[Block] = ""
     if message.get("content") is not None or message["role"] == "tool":
         content = _content(conversation, message, where, USER_PARTS)
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": wire_id(call_id)}
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": conversation.close_call(call_id)}
     if content.strip() if isinstance(content, str) else content:
         block["content"] = content
     mark = cache_mark(message, where)
     if mark is not None:
         block["cache_control"] = mark
     conversation.add("user", [block])
-    del conversation.open_calls[call_id]
 
 
-_READERS: Mapping[str, Callable[[Conversation, Message, str], None]] = {
+_READERS: Mapping[str, Callable[[ChatConversation, Message, str], None]] = {
     "system": _system,
     "developer": _system,
     "user": _user,

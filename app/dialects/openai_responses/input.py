@@ -21,7 +21,7 @@ from app.dialects.json_values import (
     unsupported,
 )
 from app.dialects.openai.content import as_blocks, lifetime
-from app.dialects.openai.conversation import Conversation, check_first, read_call, wire_id
+from app.dialects.openai.conversation import Conversation
 from app.dialects.openai_responses.parts import (
     ASSISTANT_PARTS,
     SYSTEM_PARTS,
@@ -113,7 +113,7 @@ class Transcript:
         if self.thinking and as_blocks(content):
             content = [*self.thinking, *as_blocks(content)]
             self.thinking = []
-        self.conversation.add("assistant", content)
+        self.conversation.add_assistant(content)
 
     def end_assistant(self) -> None:
         """Answer the calls of the assistant's turn, if that is the last one.
@@ -121,7 +121,6 @@ class Transcript:
         Thinking that led to nothing is left out: a turn can't end with it.
         """
         self.thinking = []
-        self.conversation.open_calls.clear()
         if self.results:
             self.conversation.add("user", self.results)
             self.results = []
@@ -142,15 +141,10 @@ def read_input(value: object, instructions: object) -> Transcript:
     transcript = Transcript(Conversation(lifetime(marked)), _outputs(items))
     if instructions is not None:
         transcript.conversation.system += as_blocks(as_text(instructions, "instructions"))
-    begins_at = ""
     for n, item in enumerate(items):
         _read(transcript, item, n)
-        if not begins_at and transcript.conversation.turns:
-            begins_at = f"input[{n}]"
     transcript.end_assistant()
-    if not transcript.conversation.turns:
-        refuse("input", "at least one user message with content is needed")
-    check_first(transcript.conversation, begins_at)
+    transcript.conversation.complete("input")
     return transcript
 
 
@@ -199,7 +193,10 @@ def _message(transcript: Transcript, item: Item, n: int) -> None:
     if role != "user" and not conversation.turns:
         conversation.system += as_blocks(content)
         return
-    conversation.add("user" if role == "user" else "system", content)
+    if role == "user":
+        conversation.add_user(content)
+    else:
+        conversation.add("system", content)
 
 
 def _reasoning(transcript: Transcript, item: Item, _n: int) -> None:
@@ -214,8 +211,9 @@ def _function_call(transcript: Transcript, item: Item, n: int) -> None:
     if item.get("namespace") is not None:
         namespace = as_name(item["namespace"], f"{where}.namespace")
         item = {**item, "name": sent_name(namespace, as_name(item.get("name"), f"{where}.name"))}
-    transcript.add_assistant([read_call(transcript.conversation, call_id, item, where)])
-    _take_output(transcript, call_id, n)
+    block = transcript.conversation.call(call_id, item, where)
+    transcript.add_assistant([block])
+    transcript.results.append(_result(transcript, call_id, block["id"], n))
 
 
 def _custom_tool_call(transcript: Transcript, item: Item, n: int) -> None:
@@ -225,24 +223,27 @@ def _custom_tool_call(transcript: Transcript, item: Item, n: int) -> None:
     _function_call(transcript, {**item, "arguments": arguments}, n)
 
 
-def _take_output(transcript: Transcript, call_id: str, call_at: int) -> None:
-    waiting = transcript.outputs.get(call_id)
-    while waiting:
-        n, item = waiting.popleft()
-        if n > call_at:
-            transcript.taken.add(n)
-            transcript.results.append(_result(transcript, call_id, item, n))
-            return
-    refuse(f"input[{call_at}]", f"every call needs an output after it; none for {call_id[:64]!r}")
-
-
-def _result(transcript: Transcript, call_id: str, item: Item, n: int) -> Block:
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": wire_id(call_id)}
+def _result(transcript: Transcript, call_id: str, sent_id: str, call_at: int) -> Block:
+    """The first output behind the call that no call before has taken."""
+    n, item = _take_output(transcript, call_id, call_at)
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": sent_id}
     mark = transcript.conversation.breakpoint_mark
     content = read_parts(item.get("output"), f"input[{n}].output", USER_PARTS, mark)
     if content.strip() if isinstance(content, str) else content:
         block["content"] = content
     return block
+
+
+def _take_output(transcript: Transcript, call_id: str, call_at: int) -> tuple[int, Item]:
+    waiting = transcript.outputs.get(call_id)
+    while waiting:
+        n, item = waiting.popleft()
+        if n > call_at:
+            transcript.taken.add(n)
+            return n, item
+    return refuse(
+        f"input[{call_at}]", f"every call needs an output after it; none for {call_id[:64]!r}"
+    )
 
 
 def _output(transcript: Transcript, item: Item, n: int) -> None:
