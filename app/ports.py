@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.core.routing import Route
     from app.core.usage import Usage
 
-NEVER_CONNECTED = "APIConnectionError"
+NEVER_READ = ("APIConnectionError", "StaleConnectionError")
 CostSource = Literal["computed", "billed", "estimated", "corrected"]
 
 
@@ -84,10 +84,10 @@ class Attempt:
 
     @property
     def may_be_billed(self) -> bool:
-        """Not refused, and not known to have never connected."""
+        """Not refused, and not known to have never reached the upstream."""
         if self.error is None or self.status == 200:
             return True
-        return self.status is None and self.error != NEVER_CONNECTED
+        return self.status is None and self.error not in NEVER_READ
 
 
 class Hold(Protocol):

@@ -83,6 +83,11 @@ def _why_not(request: Request, rules: CacheRules, slots: int, wanted: Sequence[i
     return "" if wanted else "below_minimum"
 
 
+def marked_1h(request: Request) -> bool:
+    """Whether any mark of the request, the gateway's own too, asks for an hour."""
+    return any("1h" in ttls for ttls in _ttls_by_place(request))
+
+
 def _prefix_bytes(size: Measure) -> tuple[int, int, int]:
     """Bytes up to the end of each of PLACES; pictures by the least they count as."""
     whole = size.text_bytes + size.json_bytes + size.images * 400 + size.pdf_bytes

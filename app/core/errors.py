@@ -25,6 +25,7 @@ GatewayError
     │   └── InternalServerError >= 500 · ServiceUnavailableError 503
     │       · DeadlineExceededError 504 · OverloadedError 529
     ├── APIConnectionError        never connected: not billed
+    │   └── StaleConnectionError  a kept-alive connection that the upstream had closed
     └── UncertainError            sent, and no whole answer came back: may have been billed
         ├── APITimeoutError
         └── APIResponseValidationError
@@ -193,6 +194,13 @@ class OverloadedError(InternalServerError):
 
 class APIConnectionError(UpstreamError):
     """Never connected, so nothing was sent and nothing is billed."""
+
+
+class StaleConnectionError(APIConnectionError):
+    """A kept-alive connection broke off at once and without a byte: the upstream had closed it.
+
+    What was sent on it has not been read, so nothing is billed.
+    """
 
 
 class UncertainError(UpstreamError):

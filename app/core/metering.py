@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from app.core.unknown import written_tokens
 from app.core.usage import Usage
-
-HIDDEN_TOKENS_PER_S = 150  # faster than any Claude model writes
 
 
 @dataclass(slots=True)
 class Meter:
-    """Running figures of one stream.
+    """Running figures of one stream; times are of a monotonic clock.
 
-    `usage` is None until the upstream has said what the prompt counts. `output_is_known`:
-    the upstream has reported how much it wrote. `visible_bytes` and `hidden_s` cover what came
-    after that report: text received, and seconds in which none came.
+    `begun`: something of an answer has come.  `usage` is None until the upstream has said what
+    the prompt counts.  `known_output` is its last word on how much it wrote, `visible_bytes`
+    the text, thinking and tool input that came since.  `output_is_known`: it has said so, and
+    nothing came since.
     """
 
+    begun: bool = False
     usage: Usage | None = None
     output_is_known: bool = False
+    known_output: int = 0
     visible_bytes: int = 0
-    hidden_s: float = 0.0
-    finished: bool = False
+    known_at_s: float = 0.0
+    finished_at_s: float | None = None
     message_id: str | None = None
     model: str | None = None
     stop_reason: str | None = None
-    visible_at_s: float | None = None
+    stop_details: Mapping[str, Any] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the upstream has said that the answer is whole."""
+        return self.finished_at_s is not None
 
     def estimate(self, max_tokens: int, now_s: float) -> Usage | None:
         """Usage of a stream that was cut at `now_s`: exact input, the most it can have written.
 
         None when it was cut before the upstream said what the prompt counts.
         """
-        self._cut(now_s)
-        if self.usage is None:
-            return None
-        if self.output_is_known:
-            return replace(self.usage, output_tokens=min(max_tokens, self.usage.output_tokens))
-        hidden = int(-(-self.hidden_s * HIDDEN_TOKENS_PER_S // 1))
-        written = min(max_tokens, self.visible_bytes + hidden)
-        return replace(self.usage, output_tokens=max(written, self.usage.output_tokens))
-
-    def _cut(self, now_s: float) -> None:
-        """Close the gap that was open."""
-        if self.visible_at_s is not None and not self.finished:
-            self.hidden_s += max(now_s - self.visible_at_s, 0.0)
-            self.visible_at_s = now_s
+        usage = self.usage
+        if usage is None or (self.finished and self.output_is_known):
+            return usage
+        end_s = now_s if self.finished_at_s is None else self.finished_at_s
+        written = written_tokens(
+            max_tokens,
+            end_s - self.known_at_s,
+            known=self.known_output,
+            seen_bytes=self.visible_bytes,
+        )
+        return replace(usage, output_tokens=max(written, usage.output_tokens))

@@ -16,7 +16,7 @@ def open_upstream(options: UpstreamOptions) -> Upstream:
     """
     if options.kind != "anthropic":
         raise ValueError(f"no upstream of kind {options.kind!r}; allowed: anthropic")
-    return AnthropicUpstream(_transport(options))
+    return AnthropicUpstream(_transport(options), options)
 
 
 def _transport(options: UpstreamOptions) -> Transport:

@@ -11,13 +11,15 @@ class UpstreamOptions:
     """One vendor's address, credentials and timeouts.
 
     `first_byte` and `idle` apply to streamed calls, `total` to non-streamed ones and to
-    reaching a stream's first byte, `stream` to whole streams.
+    reaching a stream's first byte, `stream` to whole streams.  `proxy` is the address of the
+    HTTP proxy that stands before the vendor.
     """
 
     kind: str
     api_key: str = field(repr=False)
     base_url: str
     transport: Literal["aiohttp", "sdk"] = "aiohttp"
+    proxy: str | None = field(default=None, repr=False)
     connect_timeout_s: float = 5.0
     first_byte_timeout_s: float = 120.0
     idle_timeout_s: float = 60.0

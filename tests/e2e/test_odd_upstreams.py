@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx2
 import orjson
 import pytest
 
 from tests.running import Gateway, gateway
 from tests.upstream.anthropic.wire_server import (
     MESSAGE,
-    Connection,
     WireServer,
     failure,
-    head,
+    streamed,
     whole,
     wire_server,
 )
@@ -34,6 +32,7 @@ def event(kind: str, **fields: object) -> bytes:
     return f"event: {kind}\ndata: ".encode() + orjson.dumps({"type": kind, **fields}) + b"\n\n"
 
 
+OVERLOADED = event("error", error={"type": "overloaded_error", "message": "Busy"})
 REST = b"".join(
     (
         event("message_start", message={**MESSAGE, "content": [], "stop_reason": None}),
@@ -53,29 +52,24 @@ def served_by(upstream: WireServer, folders: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.parametrize("path", ROUTES)
-async def test_a_stream_that_begins_with_a_ping_begins_at_once(
-    path: str, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("first", [PING, b": a comment\n\n", b"\r\n"])
+async def test_a_stream_that_begins_with_a_ping_may_still_be_refused_and_tried_again(
+    first: bytes, path: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Its caller must not wait for the head until the model says something."""
-    opened = asyncio.Event()
-
-    async def ping_and_wait(connection: Connection) -> None:
-        await connection.write(head(200, {"Content-Type": "text/event-stream"}) + PING)
-        await opened.wait()
-        await connection.write(REST)
-        connection.writer.close()
-
     body, ending = ROUTES[path]
     async with wire_server() as upstream:
-        upstream.script(ping_and_wait)
+        upstream.script(
+            streamed(first, OVERLOADED[:30], OVERLOADED[30:], pause_s=0.02),
+            streamed(first, REST, pause_s=0.02),
+        )
         with served_by(upstream, tmp_path_factory) as served:
-            authorization = {"authorization": f"Bearer {served.key()}"}
-            async with (
-                httpx2.AsyncClient(base_url=served.url, headers=authorization) as client,
-                client.stream("POST", path, json={**body, "stream": True}) as answer,
-            ):
-                opened.set()
-                assert ending in await answer.aread()
+            answer = await asyncio.to_thread(
+                served.post, path, served.key(), {**body, "stream": True}
+            )
+            assert ending in answer.content
+            row = served.row(answer.headers["x-request-id"])
+    assert [a["status"] for a in row["attempt_details"]] == [529, 200]
+    assert (row["cost_source"], row["input_tokens"], row["output_tokens"]) == ("computed", 12, 3)
 
 
 async def test_a_request_id_that_is_no_text_is_settled_all_the_same(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -94,21 +94,47 @@ def wire_headers(request: Request) -> Mapping[str, str]:
     return USUAL_HEADERS if plain else _HEADERS_WITH_SAMPLING
 
 
-def reply_from(body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
-    """A whole answer.  Raises APIResponseValidationError when it isn't one, or has no usage."""
+def has_unsplit_writes(usage: object) -> bool:
+    """Whether `usage` tells of cache writes and not how long they live."""
+    if not isinstance(usage, Mapping):
+        return False
+    iterations = usage.get("iterations")
+    if isinstance(iterations, list) and any(map(has_unsplit_writes, iterations)):
+        return True
+    if not usage.get("cache_creation_input_tokens"):
+        return False
+    split = usage.get("cache_creation")
+    if not isinstance(split, Mapping):
+        return True
+    told = sum(count for count in split.values() if type(count) is int)
+    return bool(told != usage["cache_creation_input_tokens"])
+
+
+def reply_from(
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    *,
+    marked_1h: Callable[[], bool] = lambda: False,
+) -> Reply:
+    """A whole answer.  Raises APIResponseValidationError when it isn't one, or has no usage.
+
+    `marked_1h` tells whether the request had a mark of one hour; it is asked only when cache
+    writes are told without their lifetimes.
+    """
     raw = _object(body)
     message_id, model, content = raw.get("id"), raw.get("model"), raw.get("content")
     if not isinstance(message_id, str) or not isinstance(model, str):
         raise APIResponseValidationError("the upstream's answer is not a message")
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise APIResponseValidationError("the upstream's content is not a list of blocks")
-    details = raw.get("stop_details")
+    details, usage = raw.get("stop_details"), raw.get("usage")
+    unsplit_1h = has_unsplit_writes(usage) and marked_1h()
     return Reply(
         message_id=message_id,
         model=model,
         content=tuple(content),
         stop_reason=_text(raw, "stop_reason"),
-        usage=usage_from(raw.get("usage")),
+        usage=usage_from(usage, unsplit_1h=unsplit_1h),
         stop_sequence=_text(raw, "stop_sequence"),
         stop_details=details if isinstance(details, dict) else None,
         body=body,
@@ -135,6 +161,20 @@ def error_message(body: bytes) -> str:
     if isinstance(message, str) and message:
         return message
     return body[:_LONGEST_MESSAGE].decode("utf-8", "replace").strip()
+
+
+def error_inside(body: bytes) -> Mapping[str, Any] | None:
+    """The `error` object of a body that is an error, whatever its status says."""
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(raw, dict) or "content" in raw:
+        return None
+    error = raw.get("error")
+    if isinstance(error, dict):
+        return error
+    return raw if raw.get("type") == "error" else None
 
 
 def status_of_error(error: object) -> int:

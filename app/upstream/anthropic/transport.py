@@ -2,57 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import NoReturn, Protocol
 
-from app.core.errors import APIResponseValidationError, status_error
+from app.core.errors import APIResponseValidationError, APITimeoutError, status_error
 from app.core.values import value
-from app.dialects.anthropic.stream import EventReader
-from app.dialects.anthropic.wire import error_message, status_of_error
+from app.dialects.anthropic.wire import error_inside, error_message, status_of_error
 
 OK = 200
+REQUEST_ID = "request-id"
 KEEPALIVE_S = 30.0
+STALE_S = 0.25  # a closed connection shows as soon as it is written to
 CONNECT_SHARE = 0.9  # of an attempt's time: then what never connected is known to be unbilled
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+ERROR_PATIENCE_S = 5.0  # for the body of an error, whose status says enough
+UNFIT = "no request can be made of the upstream's address and key"
 _CONTROLS = {**dict.fromkeys([*range(32), 127], "?"), ord("\t"): "\t"}
 
 
-@value
-class Response:
-    """A whole answer with status 200; header names are lower case."""
-
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class OpenStream(Protocol):
-    """A stream with status 200 whose first bytes have come."""
+class Answer(Protocol):
+    """An answer with status 200 whose body has not been read; header names are lower case."""
 
     headers: Mapping[str, str]
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """All bytes, the first ones too.  Raises UncertainError when it breaks off."""
+    async def read(self) -> bytes:
+        """More of the body as it comes, b"" at its end.  Raises UncertainError."""
 
     async def close(self) -> None:
         """Let go of the connection; one that was not read to its end is not used again."""
 
 
 class Transport(Protocol):
-    """Makes one attempt.  `headers` are added to the transport's own.
+    """Makes one attempt."""
 
-    Both raise APIStatusError (any other status than 200), APIConnectionError (never connected)
-    or UncertainError (sent, and no whole answer came back).
-    """
+    async def open(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The head of an answer; `headers` are added to the transport's own.
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        """One whole answer."""
-
-    async def open_stream(self, path: str, body: bytes, headers: Mapping[str, str]) -> OpenStream:
-        """A stream, once its first bytes have come."""
+        Raises APIStatusError (any other status than 200), APIConnectionError (never sent, or
+        never read) or UncertainError (sent, and no answer came).
+        """
 
     async def close(self) -> None:
         """Close every connection."""
+
+
+@value
+class Response:
+    """A whole answer with status 200."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def whole_answer(
+    transport: Transport, path: str, body: bytes, headers: Mapping[str, str], limit_s: float
+) -> Response:
+    """One answer, read to its end within `limit_s`.  Raises what Transport does."""
+    try:
+        async with asyncio.timeout(limit_s):
+            answer = await transport.open(path, body, headers)
+            try:
+                return Response(answer.headers, await _whole_body(answer))
+            finally:
+                await answer.close()
+    except TimeoutError as error:
+        raise APITimeoutError("the upstream did not answer in time") from error
+
+
+async def _whole_body(answer: Answer) -> bytes:
+    length = answer.headers.get("content-length", "")
+    if length.isdecimal() and len(length) < 20 and int(length) > MAX_BODY_BYTES:
+        raise too_large()
+    parts = []
+    size = 0
+    while part := await answer.read():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise too_large()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def readable(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -74,17 +104,16 @@ def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> No
     raise status_error(status)(message, status=status, body=body, headers=headers)
 
 
-def refuse_error_event(first: bytes, headers: Mapping[str, str]) -> None:
-    """Raise the error that a stream begins with: nothing was generated, so it may be retried.
+def refuse_error(body: bytes, headers: Mapping[str, str]) -> None:
+    """Raise the error that a body with status 200 is: nothing was generated."""
+    error = error_inside(body)
+    if error is not None:
+        raise_for_status(status_of_error(error), headers, body)
 
-    The vendor can't change the status any more when it refuses a stream it has accepted.
-    """
-    if not first.startswith(b"event: error"):
-        return
-    for event in EventReader().feed(first + b"\n\n"):
-        error = event.get("error")
-        data = first[first.find(b"{") : first.rfind(b"}") + 1]
-        raise_for_status(status_of_error(error), headers, data)
+
+def unreadable(message: str, headers: Mapping[str, str]) -> APIResponseValidationError:
+    """The error for an answer that came and is none."""
+    return APIResponseValidationError(message, status=OK, request_id=headers.get(REQUEST_ID))
 
 
 def too_large() -> APIResponseValidationError:

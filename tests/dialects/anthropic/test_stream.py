@@ -1,66 +1,13 @@
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from app.core.errors import APIResponseValidationError
 from app.core.usage import Usage
-from app.dialects.anthropic.stream import EventReader, StreamTap
-
-STREAM = (
-    'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1"}}\n\n'
-    'event: ping\ndata: {"type": "ping"}\n\n'
-    ": a comment\n\n"
-    "event: without_data\nid: 7\nretry: 10\n\n"
-    'event: content_block_delta\ndata: {"type":"content_block_delta",\n'
-    'data: "delta":{"type":"text_delta","text":"Grüße, 世界 🎉"}}\n\n'
-    'event: brand_new\ndata:{"type":"brand_new"}\n\n'
-).encode()
-EVENTS = [
-    {"type": "message_start", "message": {"id": "msg_1"}},
-    {"type": "ping"},
-    {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Grüße, 世界 🎉"}},
-    {"type": "brand_new"},
-]
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
-def test_events_are_the_same_however_the_bytes_are_cut(end: bytes, size: int) -> None:
-    stream = STREAM.replace(b"\n", end) + b":"
-    reader = EventReader()
-    events = []
-    for start in range(0, len(stream), size):
-        events += reader.feed(stream[start : start + size])
-    assert events == EVENTS
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, len(STREAM)), max_size=30))
-def test_events_are_the_same_for_any_cut(cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(STREAM)]
-    reader = EventReader()
-    events = []
-    for start, end in itertools.pairwise(places):
-        events += reader.feed(STREAM[start:end])
-    assert events == EVENTS
-
-
-def test_an_event_comes_as_soon_as_it_is_complete() -> None:
-    reader = EventReader()
-    assert reader.feed(b'data: {"type": "ping"}\n') == []
-    assert reader.feed(b"\n") == [{"type": "ping"}]
-
-
-@pytest.mark.parametrize("data", [b"{", b"[]", b'"x"', b"\xff", b"[DONE]", b'{"a": NaN}'])
-def test_data_that_cannot_be_read_raises(data: bytes) -> None:
-    with pytest.raises(APIResponseValidationError):
-        EventReader().feed(b"event: x\ndata: " + data + b"\n\n")
+from app.dialects.anthropic.stream import StreamTap
 
 
 def start(**usage: Any) -> dict[str, Any]:
@@ -90,22 +37,23 @@ STOP = {"type": "message_stop"}
 
 def test_a_whole_stream_is_metered_exactly() -> None:
     tap = StreamTap()
+    meter = tap.meter
     written = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 40}
     tap.feed([start(cache_creation_input_tokens=40, cache_creation=written)], 0.0)
     tap.feed([opens("text", text=""), text("Hello"), {"type": "ping"}], 0.1)
-    assert tap.meter.usage == Usage(100, 0, 40, 0, 1)
-    assert (tap.meter.output_is_known, tap.meter.finished) == (False, False)
+    assert meter.usage == Usage(100, 0, 40, 0, 1)
+    assert (meter.output_is_known, meter.finished) == (False, False)
     tap.feed([ends(output_tokens=25, cache_creation_input_tokens=40, input_tokens=None)], 0.2)
-    assert (tap.meter.output_is_known, tap.meter.finished) == (True, False)
+    assert (meter.output_is_known, meter.finished) == (True, False)
     tap.feed([STOP], 0.2)
-    assert tap.meter.finished
-    assert tap.meter.usage == Usage(100, 0, 40, 0, 25)
-    assert (tap.meter.message_id, tap.meter.model) == ("msg_1", "claude-haiku-4-5-20251001")
-    assert (tap.meter.stop_reason, tap.error) == ("end_turn", None)
-    assert tap.meter.estimate(10_000, 9.0) == Usage(100, 0, 40, 0, 25)
+    assert meter.finished
+    assert meter.usage == Usage(100, 0, 40, 0, 25)
+    assert (meter.message_id, meter.model) == ("msg_1", "claude-haiku-4-5-20251001")
+    assert (meter.stop_reason, tap.error) == ("end_turn", None)
+    assert meter.estimate(10_000, 9.0) == Usage(100, 0, 40, 0, 25)
 
 
-def test_a_cut_stream_counts_the_bytes_that_could_be_seen() -> None:
+def test_a_cut_stream_counts_the_bytes_that_could_be_seen_and_a_margin() -> None:
     tap = StreamTap()
     tap.feed([start()], 0.0)
     tap.feed(
@@ -123,37 +71,163 @@ def test_a_cut_stream_counts_the_bytes_that_could_be_seen() -> None:
         0.0,
     )
     assert tap.meter.visible_bytes == 24
-    assert tap.meter.estimate(10_000, 0.0) == Usage(input_tokens=100, output_tokens=24)
+    # 24 bytes and 64 tokens that may have been written and not sent
+    assert tap.meter.estimate(10_000, 0.0) == Usage(input_tokens=100, output_tokens=88)
     assert tap.meter.estimate(20, 0.0) == Usage(input_tokens=100, output_tokens=20)
 
 
-def test_seconds_in_which_nothing_came_are_hidden_output() -> None:
+@pytest.mark.parametrize(
+    ("cut_at_s", "output"),
+    [
+        (10.0, 9 + 64),  # nothing but what was seen
+        (10.02, 9 + 64),  # 0.02 s x 300 are 6: less than the 9 bytes
+        (10.1, 30 + 64),
+        (17.001, 2_101 + 64),  # a part of a token is one
+        (9.0, 9 + 64),  # a clock never runs backwards
+    ],
+)
+def test_a_cut_stream_counts_the_seconds_since_its_last_count(cut_at_s: float, output: int) -> None:
     tap = StreamTap()
     tap.feed([start()], 10.0)
-    tap.feed([opens("thinking", thinking="")], 10.0)
-    tap.feed([{"type": "ping"}], 13.0)
-    tap.feed([delta("signature_delta", "signature", "abc")], 14.0)
-    tap.feed([opens("text", text=""), text("ab")], 14.0)  # 4 s without output
-    tap.feed([text("c")], 14.1)  # the same block going on
-    tap.feed([text("d")], 14.2)
-    tap.feed([text("e")], 15.2)  # 1 s without output
-    assert tap.meter.visible_bytes == 5
-    # 2 s without output at the end
-    assert tap.meter.estimate(10_000, 17.2) == Usage(input_tokens=100, output_tokens=1055)
-    assert tap.meter.estimate(10_000, 17.2) == Usage(input_tokens=100, output_tokens=1055)
+    tap.feed([{"type": "ping"}, text("some text")], 10.0)
+    assert tap.meter.estimate(10_000, cut_at_s) == Usage(input_tokens=100, output_tokens=output)
 
 
-def test_a_stream_cut_after_its_count_is_charged_by_the_count() -> None:
+def test_text_after_a_count_is_added_to_it() -> None:
     tap = StreamTap()
     tap.feed([start(), text("x" * 500)], 0.0)
     tap.feed([ends(output_tokens=90)], 5.0)
-    assert tap.meter.estimate(10_000, 60.0) == Usage(input_tokens=100, output_tokens=90)
+    assert tap.meter.estimate(10_000, 5.0) == Usage(100, output_tokens=154)
+    tap.feed([text("y" * 4_000)], 6.0)
+    assert not tap.meter.output_is_known
+    assert tap.meter.estimate(10_000, 7.0) == Usage(100, output_tokens=90 + 4_000 + 64)
+    # ten seconds may have brought more than 4,000 tokens; a second count has the last word
+    assert tap.meter.estimate(10_000, 25.0) == Usage(100, output_tokens=90 + 6_000 + 64)
+    tap.feed([ends(output_tokens=1_100), STOP], 25.0)
+    assert tap.meter.estimate(10_000, 99.0) == Usage(100, output_tokens=1_100)
+
+
+def test_a_whole_stream_that_goes_on_after_its_count_is_an_estimate() -> None:
+    tap = StreamTap()
+    tap.feed([start(), ends(output_tokens=90), text("z" * 30), STOP], 5.0)
+    assert (tap.meter.finished, tap.meter.output_is_known) == (True, False)
+    # the time that passed after the end counts for nothing
+    assert tap.meter.estimate(10_000, 99.0) == Usage(100, output_tokens=90 + 30 + 64)
 
 
 def test_a_stream_cut_before_its_start_has_no_estimate() -> None:
     tap = StreamTap()
     tap.feed([{"type": "ping"}], 0.0)
     assert tap.meter.estimate(100, 5.0) is None
+    assert not tap.meter.begun
+
+
+@pytest.mark.parametrize("event", [text("x"), opens("text", text=""), start()])
+def test_whatever_belongs_to_an_answer_is_its_beginning(event: dict[str, Any]) -> None:
+    tap = StreamTap()
+    tap.feed([event], 0.0)
+    assert tap.meter.begun
+
+
+FALLING = [
+    # what message_delta says after 100 input, 40 written, 30 read, 50 output
+    {"output_tokens": 0, "input_tokens": 0, "cache_read_input_tokens": 0},
+    {"output_tokens": 49, "cache_creation_input_tokens": 1},
+    {"output_tokens": 50, "cache_creation": {"ephemeral_5m_input_tokens": 0}},
+    {"output_tokens": None, "input_tokens": 99},
+]
+
+
+@pytest.mark.parametrize("usage", FALLING)
+def test_counts_never_fall(usage: dict[str, Any]) -> None:
+    tap = StreamTap()
+    split = {"ephemeral_5m_input_tokens": 40, "ephemeral_1h_input_tokens": 0}
+    first = start(cache_creation_input_tokens=40, cache_creation=split, cache_read_input_tokens=30)
+    tap.feed([first, ends(output_tokens=50), ends(**usage), STOP], 0.0)
+    assert tap.meter.usage == Usage(100, 40, 0, 30, 50)
+
+
+def test_a_second_message_in_a_stream_is_billed_beside_the_first() -> None:
+    tap = StreamTap()
+    second = start(input_tokens=7)
+    second["message"]["id"] = "msg_2"
+    tap.feed([start(), text("x" * 500), ends(output_tokens=90)], 0.0)
+    tap.feed([second], 1.0)
+    assert tap.meter.usage == Usage(107, output_tokens=91)
+    tap.feed([text("y"), ends(output_tokens=20), STOP], 2.0)
+    assert tap.meter.usage == Usage(107, output_tokens=110)
+    assert tap.meter.output_is_known
+    assert tap.meter.message_id == "msg_2"
+
+
+def test_a_first_message_that_never_told_its_output_counts_by_its_bytes() -> None:
+    tap = StreamTap()
+    second = start(input_tokens=7)
+    second["message"]["id"] = "msg_2"
+    tap.feed([start(), text("x" * 500), second, ends(output_tokens=20), STOP], 0.0)
+    # 1 + 500 of the first message, 20 of the second
+    assert tap.meter.usage == Usage(107, output_tokens=521)
+    assert not tap.meter.output_is_known
+
+
+def test_the_same_start_said_twice_is_one_message() -> None:
+    tap = StreamTap()
+    tap.feed([start(), start(input_tokens=90), text("ab")], 0.0)
+    assert tap.meter.usage == Usage(100, output_tokens=1)
+    assert tap.meter.visible_bytes == 2
+
+
+SPLIT = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 40}
+WRITES = [
+    # message_start says           message_delta says  1h mark  5m, 1h
+    ({}, {"cache_creation_input_tokens": 40}, True, (0, 40)),
+    ({}, {"cache_creation_input_tokens": 40}, False, (40, 0)),
+    (
+        {"cache_creation_input_tokens": 40, "cache_creation": SPLIT},
+        {"cache_creation_input_tokens": 40},
+        False,
+        (0, 40),
+    ),
+    (
+        {"cache_creation_input_tokens": 40, "cache_creation": SPLIT},
+        {"cache_creation_input_tokens": 60},
+        True,
+        (0, 60),
+    ),
+    (
+        {"cache_creation_input_tokens": 40, "cache_creation": SPLIT},
+        {"cache_creation_input_tokens": 60},
+        False,
+        (20, 40),
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "later", "marked", "written"), WRITES)
+def test_writes_without_their_lifetimes_live_as_long_as_the_request_asked(
+    first: dict[str, Any], later: dict[str, Any], *, marked: bool, written: tuple[int, int]
+) -> None:
+    tap = StreamTap(lambda: marked)
+    tap.feed([start(**first), ends(output_tokens=5, **later), STOP], 0.0)
+    usage = tap.meter.usage
+    assert usage is not None
+    assert (usage.cache_write_5m_tokens, usage.cache_write_1h_tokens) == written
+
+
+def test_nobody_asks_for_the_marks_of_a_request_that_wrote_nothing() -> None:
+    def asked() -> bool:
+        raise AssertionError
+
+    split = {**SPLIT, "ephemeral_1h_input_tokens": 0}
+    StreamTap(asked).feed([start(cache_creation_input_tokens=0, cache_creation=split)], 0.0)
+
+
+def test_why_an_answer_was_refused_is_kept() -> None:
+    tap = StreamTap()
+    details = {"type": "refusal", "category": "cyber"}
+    refused = {"stop_reason": "refusal", "stop_details": details}
+    tap.feed([start(), {"type": "message_delta", "delta": refused}], 0.0)
+    assert (tap.meter.stop_reason, tap.meter.stop_details) == ("refusal", details)
 
 
 @pytest.mark.parametrize(
