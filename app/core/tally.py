@@ -27,6 +27,7 @@ _OF_TEXTS = frozenset({"type", "text"})
 _OF_IMAGES = frozenset({"type", "source"})
 _OF_DOCUMENTS = frozenset({"type", "source", "title", "context"})
 _OF_SOURCES = frozenset({"type", "media_type", "data", "content", "url", "file_id"})
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
@@ -51,7 +52,7 @@ class Tally:
 
 def json_bytes(value: object) -> int:
     """Bytes of `value` as compact UTF-8 JSON, or of its compatibility form if that is longer."""
-    return _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+    return _bytes(_COMPACT.encode(value))
 
 
 def _bytes(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from app.core.errors import BadRequest
 from app.core.model_names import AUTO
 from app.core.request import Block, Message, Request
 from app.dialects.ceilings import MOST_MESSAGES, MOST_PARTS, MOST_TOOLS, check_values
-from app.dialects.json_text import loads
+from app.dialects.json_text import dumps, loads
 
 SURELY_SHALLOW = 200  # no deeper than this many brackets, and such JSON can be written again
 
@@ -33,10 +34,9 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _BLOCK_TEXTS = {"text": "text", "thinking": "thinking", "redacted_thinking": "data"}
 
 
-_ACTED_ON = tuple(
-    f'"{name}"'.encode()
-    for name in ("max_tokens", "messages", "model", "stream", "thread", "tool_choice", "tools")
-)
+MOST_USER_CHARS = 256
+_MOST_JSON_USER_CHARS = 4_096  # longer than any that Claude Code sends
+_OLDER_CLAUDE_CODE = re.compile(r"user_([0-9a-f]{64})_account_([0-9a-f-]*)_session_.*", re.ASCII)
 
 
 def parse(body: bytes, default_model: str = AUTO) -> Request:
@@ -79,16 +79,32 @@ def _request(
         stream=stream,
         options=options,
         end_user=_end_user(options),
-        original=body if named and _says_each_once(body) else None,
+        original=body if named and _says_each_once(body, raw) else None,
     )
 
 
-def _says_each_once(body: bytes) -> bool:
-    """Whether no reader of JSON can take another value than we do for a field that we act on.
+class _SaidTwiceError(Exception):
+    """An object of a body has a name twice."""
 
-    A body that may say one twice is written anew, as it was read.
+
+def _says_each_once(body: bytes, raw: dict[str, Any]) -> bool:
+    """Whether no reader of JSON can take another value than we did, in any object of the body.
+
+    A body that says a name twice is written anew, as it was read. One that is just what we would
+    write ourselves needs no second look.
     """
-    return b"\\u" not in body and all(body.count(name) <= 1 for name in _ACTED_ON)
+    if dumps(raw) == body:
+        return True
+    try:
+        json.loads(body.decode(), object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)
+    except _SaidTwiceError:
+        return False
+    return True
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise _SaidTwiceError
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -235,6 +251,25 @@ def _check_forced(options: Mapping[str, Any], tools: tuple[Block, ...]) -> None:
 
 
 def _end_user(options: Mapping[str, Any]) -> str | None:
+    """Who the caller says it is, short enough to be kept; of Claude Code its account alone."""
     metadata = options.get("metadata") or {}
     user_id = metadata.get("user_id")
-    return user_id if isinstance(user_id, str) and user_id else None
+    if not isinstance(user_id, str) or not user_id:
+        return None
+    return (_of_claude_code(user_id) or user_id)[:MOST_USER_CHARS]
+
+
+def _of_claude_code(user_id: str) -> str | None:
+    """The account, else the device, from what Claude Code sends; None for any other user.
+
+    Its whole text names the session too: each would be a user of its own.
+    """
+    if user_id[0] == "{" and len(user_id) <= _MOST_JSON_USER_CHARS:
+        try:
+            told = orjson.loads(user_id)
+        except orjson.JSONDecodeError:
+            return None
+        known = (told.get("account_uuid"), told.get("device_id"))
+        return next((each for each in known if isinstance(each, str) and each), None)
+    older = _OLDER_CLAUDE_CODE.fullmatch(user_id, 0, _MOST_JSON_USER_CHARS)
+    return None if older is None else older[2] or older[1]

@@ -250,13 +250,90 @@ def test_whatever_is_accepted_can_be_measured_and_sent(fields: dict[str, Any]) -
 
 
 SAID_TWICE = [
-    b'{"model":"a","max_tokens":1,"model":"b","messages":[{"role":"user","content":"x"}]}',
-    b'{"model":"a","max_tokens":1,"mod\\u0065l":"b","messages":[{"role":"user","content":"x"}]}',
+    # in the body, what is written of it
+    (b'"model":"a","model":"m"', b'"model":"m"'),
+    (b'"model":"a","mod\\u0065l":"m"', b'"model":"m"'),
+    (b'"model":"m","max_tokens":5,"max_tokens":1', b'"max_tokens":1'),
+    (b'"model":"m","new":1, "new": 2', b'"new":2'),
+    (b'"model":"m","speed":"fast","speed":null', b'"speed":null'),
+    (b'"model":"m","tools":[],"tools":[{"name":"f"}]', b'"tools":[{"name":"f"}]'),
+    (
+        b'"model":"m","tools":[{"name":"f","max_uses":9,"max_uses":1}]',
+        b'"tools":[{"name":"f","max_uses":1}]',
+    ),
+    (
+        b'"model":"m","tools":[{"name":"f","type":"advisor_20260301","t\\u0079pe":"custom"}]',
+        b'"tools":[{"name":"f","type":"custom"}]',
+    ),
+    (
+        b'"model":"m","thinking":{"type":"enabled","budget_tokens":1,"budget_tokens":2}',
+        b'"thinking":{"type":"enabled","budget_tokens":2}',
+    ),
+    (b'"model":"m","a":{"b":[{"c":{"d":1,"d":2}}]}', b'"a":{"b":[{"c":{"d":2}}]}'),
+    (b'"model":"m","a":{"":1,"":12345678901234567890123}', b'"a":{"":12345678901234567890123}'),
 ]
 
 
-@pytest.mark.parametrize("body", SAID_TWICE)
-def test_a_body_that_says_a_field_twice_is_written_anew(body: bytes) -> None:
-    """Whoever reads it after us must not find another model in it than we held for."""
+@pytest.mark.parametrize(("said", "written"), SAID_TWICE)
+def test_a_body_that_says_a_name_twice_is_written_anew(said: bytes, written: bytes) -> None:
+    """Whoever reads it after us must not find another value in it than we held for."""
+    rest = b"" if b"max_tokens" in said else b',"max_tokens":1'
+    request = parse(b"{" + said + rest + b',"messages":[{"role":"user","content":"x"}]}')
+    assert (request.model, request.original) == ("m", None)
+    assert written in encode(request, "m")
+
+
+def test_a_message_that_says_a_name_twice_is_written_anew() -> None:
+    said = b'[{"role":"user","content":"x","content":[{"type":"text","text":"a","text":"b"}]}]'
+    request = parse(b'{"model":"m","max_tokens":1,"messages":' + said + b"}")
+    assert request.original is None
+    assert b'[{"role":"user","content":[{"type":"text","text":"b"}]}]' in encode(request, "m")
+    assert parse_count_tokens(b'{"model":"m","messages":' + said + b"}").original is None
+
+
+SAID_ONCE = [
+    b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}]}',
+    b'{"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}',
+    b'\n{"messages":[{"role":"user","content":"\\"model\\": \\u0061"}],"model":"m","max_tokens":1}',
+    (
+        b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"tools"}],'
+        b'"tools":[{"name":"tools","input_schema":{"tools":1.50}}]}'
+    ),
+    b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"n":[1e400,-0.0]}',
+    b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"n":'
+    + b"9" * 5_000
+    + b"}",
+]
+
+
+@pytest.mark.parametrize("body", SAID_ONCE)
+def test_a_body_that_says_each_name_once_stays_as_it_is_written(body: bytes) -> None:
     request = parse(body)
-    assert (request.model, request.original) == ("b", None)
+    assert request.original is body
+    assert encode(request, "m") is body
+
+
+USERS = [
+    # told, kept
+    ("u-1", "u-1"),
+    ("x" * 257, "x" * 256),
+    ("x" * 8_388_608, "x" * 256),
+    ('{"device_id":"d","account_uuid":"a","session_id":"s"}', "a"),
+    ('{"device_id":"d","account_uuid":"","session_id":"s"}', "d"),
+    ('{"device_id":"d","session_id":"s"}', "d"),
+    ('{"device_id":7,"account_uuid":null}', '{"device_id":7,"account_uuid":null}'),
+    ('{"session_id":"s"}', '{"session_id":"s"}'),
+    ('{"account_uuid":', '{"account_uuid":'),
+    ('{"account_uuid":"' + "a" * 300 + '"}', "a" * 256),
+    ("{" * 5_000, "{" * 256),
+    ("user_" + "0f" * 32 + "_account_12-ab_session_34-cd", "12-ab"),
+    ("user_" + "0f" * 32 + "_account__session_34-cd", "0f" * 32),
+    ("user_12_account_34_session_56", "user_12_account_34_session_56"),
+]
+
+
+@pytest.mark.parametrize(("told", "kept"), USERS)
+def test_a_user_is_kept_short_and_without_the_session(told: str, kept: str) -> None:
+    request = parse(orjson.dumps({**LEAST, "metadata": {"user_id": told}}))
+    assert request.end_user == kept
+    assert request.options["metadata"]["user_id"] == told  # the vendor gets it as it is
