@@ -65,7 +65,11 @@ class _Endpoint:
 
 async def _messages(call: Call) -> None:
     await read_call(call)
-    fault = call.simulator.faults.take(call.body.get("model"), call.entry.raw_body)
+    fault = call.simulator.faults.take(
+        call.body.get("model"),
+        call.entry.raw_body,
+        lambda fault: call.wire.kept_alive or fault.kind != "reset_kept_alive",
+    )
     if fault is not None:
         call.entry.fault = fault.kind
         if await fail_early(call, fault):

@@ -1,4 +1,55 @@
-"""`/_sim/`: what a test tells the simulator, and what it asks of it."""
+r"""`/_sim/`: what a test tells the simulator, and what it asks of it.
+
+GET    /_sim/help      this text
+GET    /_sim/health    {"status": "ok", "now": ...}
+GET    /_sim/log       every request with its answer's status, usage and bill, oldest first;
+                       ?after=ID&limit=N; raw=1 adds `raw_body`, the body's own text;
+                       summary=1 gives the totals alone
+POST   /_sim/reset     forget the log, caches, scripts and clock; DELETE /_sim/log does the same
+POST   /_sim/clock     {"advance_s": 300} or {"now": "2026-11-29T12:00:00Z"}; models retire by it
+POST   /_sim/pace      {"latency_s": 0.2, "delta_interval_s": 0.01}, for every answer
+POST   /_sim/faults    {"faults": [FAULT, ...], "repeat": false, "match": MATCH}
+POST   /_sim/replies   {"replies": [REPLY, ...], "repeat": false, "match": MATCH}
+DELETE /_sim/faults, /_sim/replies: forget those that wait
+
+One request takes one fault and one reply, in the order in which they came; `repeat` begins again
+at the first.  MATCH is {"model": "claude-...", "contains": "text in the body"}, both optional.
+
+FAULT: {"kind": ..., and what it looks at}.  "billed" says whether the answer is billed all the
+same (kinds marked * cost nothing unless it is true).
+  Before any answer
+    status *             status (429), retry_after, body, headers
+    overloaded *, error500 *
+    html_error *         status (502), body, headers: an error page that is no JSON
+    echo_key *           status (401): an error whose message has the caller's key in it
+    error_in_200 *       error_type, body, headers: status 200, but the body is an error
+    error_first *        error_type, comments, pings, pieces, line_end, delta_interval_s: a stream
+                         of comments and pings, then an error event; whole: that error's status
+    reset *              the connection is reset before any byte
+    reset_kept_alive *   the same, but only on a connection that has served a request before;
+                         until there is one, the fault waits
+    hang *               nothing is ever said
+  Instead of the end
+    drop_after_generation   the answer is made, and the connection closed before any byte
+    truncated_body          half a body and a hang-up; a stream just ends after `after_deltas`
+    reset_mid_stream, hang_mid_stream, sse_error, garbage: after `after_deltas` deltas
+    cut_in_event            half an event, then `then`: end, close, reset or hang
+    endless_pings           after `after_deltas` deltas only pings, until the caller leaves
+  A whole answer, but odd
+    ok, slow        first_byte_s, delta_interval_s, pieces (a body or each event goes out in that
+                    many parts), line_end ("\n", "\r\n", "\r"), headers: for other kinds too
+    second_start    after `after_deltas` deltas message_start comes again, with lesser figures
+    falling_counts  a second message_delta with lesser figures
+    early_delta     message_delta comes first after `after_deltas` deltas, and the text goes on
+    unsplit_writes  message_start is silent about the cache; message_delta gives writes unsplit
+    after_stop      after message_stop `then`: close, reset, hang, pings, error, garbage or done
+                    ([DONE]); no_blank_line: message_stop lacks its last line feed; no_stop: it
+                    does not come
+
+REPLY: {"content": [...], "usage": {...}, "stop_reason", "stop_sequence", "stop_details", "status",
+"headers"}: what is left out is made up as usual.  "body", "sse" (text) or "sse_chunks" (base64) are
+sent to the byte, and billed by the "usage" beside them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +57,7 @@ from datetime import datetime
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.simulator.errors import invalid
@@ -16,6 +67,7 @@ from app.simulator.state import Simulator
 
 def control_routes() -> list[Route]:
     return [
+        Route("/_sim/help", _help, methods=["GET"]),
         Route("/_sim/health", _health, methods=["GET"]),
         Route("/_sim/log", _read_log, methods=["GET"]),
         Route("/_sim/log", _reset, methods=["DELETE"]),
@@ -48,6 +100,10 @@ async def _order(request: Request) -> JsonObject:
 
 def _answer(body: object) -> Response:
     return Response(orjson.dumps(body), media_type="application/json")
+
+
+async def _help(_: Request) -> Response:
+    return PlainTextResponse(__doc__)
 
 
 async def _health(request: Request) -> Response:

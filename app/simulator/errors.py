@@ -40,6 +40,11 @@ def error_type(status: int) -> str:
     return ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
 
 
+def error_status(kind: str) -> int:
+    """The status that an error of this type comes with."""
+    return next((status for status, name in ERROR_TYPES.items() if name == kind), 500)
+
+
 def invalid(message: str) -> ApiError:
     return ApiError(400, message)
 

@@ -11,29 +11,46 @@ from typing import Any, Final, Generic, TypeVar
 from app.simulator.errors import invalid
 from app.simulator.json_values import JsonObject, as_object, as_objects
 
-KINDS: Final = frozenset(
+UNBILLED: Final = frozenset(
     {
-        "ok",
-        "slow",
         "status",
         "overloaded",
         "error500",
+        "html_error",
+        "echo_key",
+        "error_in_200",
+        "error_first",
         "reset",
+        "reset_kept_alive",
         "hang",
-        "drop_after_generation",
-        "garbage",
-        "truncated_body",
-        "reset_mid_stream",
-        "hang_mid_stream",
-        "sse_error",
     }
 )
-UNBILLED: Final = frozenset({"status", "overloaded", "error500", "reset", "hang"})
 """Cost nothing unless the script says `"billed": true`."""
+KINDS: Final = UNBILLED | {
+    "ok",
+    "slow",
+    "drop_after_generation",
+    "garbage",
+    "truncated_body",
+    "reset_mid_stream",
+    "hang_mid_stream",
+    "sse_error",
+    "cut_in_event",
+    "endless_pings",
+    "second_start",
+    "falling_counts",
+    "early_delta",
+    "unsplit_writes",
+    "after_stop",
+}
+ENDINGS: Final = frozenset({"end", "close", "reset", "hang"})
+TRAILERS: Final = ENDINGS | {"no_blank_line", "done", "error", "garbage", "pings", "no_stop"}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """What a request meets; `control` tells what each kind does and which fields it looks at."""
+
     kind: str
     status: int = 429
     retry_after: str | None = None
@@ -44,6 +61,13 @@ class Fault:
     first_byte_s: float | None = None
     delta_interval_s: float | None = None
     billed: bool = True
+    error_type: str = "overloaded_error"
+    pieces: int = 1
+    """Each event, or a whole body, goes out in that many parts, `delta_interval_s` apart."""
+    pings: int = 0
+    comments: int = 0
+    then: str = "end"
+    line_end: str = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +136,12 @@ class Scripts(Generic[Item]):
         self._scripts.append(script)
         return len(script.items)
 
-    def take(self, model: object, raw_body: bytes) -> Item | None:
+    def take(
+        self, model: object, raw_body: bytes, suits: Callable[[Item], bool] = lambda _: True
+    ) -> Item | None:
+        """The next item for such a request; one that does not suit it goes on waiting."""
         for script in self._scripts:
-            if script.fits(model, raw_body):
+            if script.fits(model, raw_body) and suits(script.items[script.at]):
                 item = script.take()
                 self._scripts = [kept for kept in self._scripts if kept.at < len(kept.items)]
                 return item
@@ -128,14 +155,28 @@ class Scripts(Generic[Item]):
         return sum(len(script.items) - script.at for script in self._scripts)
 
 
+_WHOLE_NUMBERS: Final = (
+    ("status", 0, 599),
+    ("after_deltas", 0, 1_000_000),
+    ("pieces", 1, 10_000),
+    ("pings", 0, 10_000),
+    ("comments", 0, 10_000),
+)
+
+
 def read_fault(order: JsonObject) -> Fault:
     kind = order.get("kind")
     if kind not in KINDS:
         raise invalid(f"kind: {kind!r} is not one of {', '.join(sorted(KINDS))}")
-    for name, most in (("status", 599), ("after_deltas", 1_000_000)):
+    for name, least, most in _WHOLE_NUMBERS:
         value = order.get(name, most)
-        if not isinstance(value, int) or not 0 <= value <= most:
-            raise invalid(f"{name}: a whole number, at most {most}, not {value!r}")
+        if not isinstance(value, int) or not least <= value <= most:
+            raise invalid(f"{name}: a whole number from {least} to {most}, not {value!r}")
+    allowed = TRAILERS if kind == "after_stop" else ENDINGS
+    if order.get("then", "end") not in allowed:
+        raise invalid(f"then: {order['then']!r} is not one of {', '.join(sorted(allowed))}")
+    if order.get("line_end", "\n") not in {"\n", "\r", "\r\n"}:
+        raise invalid(f"line_end: {order['line_end']!r} ends no line")
     fields: JsonObject = {"billed": kind not in UNBILLED} | _known_fields(order, Fault)
     return Fault(**fields)
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 
 import uvicorn
@@ -21,12 +22,17 @@ _BACKLOG: Final = 2048
 _START_S: Final = 20.0
 
 
+def connection_state(transport: asyncio.Transport) -> dict[str, Any]:
+    """What the requests of one connection share: its transport, and how many there were."""
+    return {"transport": transport, "served": count()}
+
+
 class _H11(H11Protocol):
     """Hands its transport to the application, so that it can reset the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+        self.app_state = {**self.app_state, **connection_state(transport)}
 
 
 def _protocol() -> type[Any]:
@@ -39,7 +45,7 @@ def _protocol() -> type[Any]:
     class HttpTools(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.app_state = {**self.app_state, "transport": transport}
+            self.app_state = {**self.app_state, **connection_state(transport)}
 
     return HttpTools
 

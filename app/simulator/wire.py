@@ -13,6 +13,7 @@ from app.simulator.errors import ApiError
 from app.simulator.facts import MAX_BODY_BYTES
 
 _FLUSH_S: Final = 0.02
+_PIECE_S: Final = 0.002  # so that two parts of an answer are two reads
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
 
@@ -27,6 +28,9 @@ class Wire:
         self.headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        served = scope.get("state", {}).get("served")
+        self.kept_alive = served is not None and next(served) > 0
+        """Whether the connection has served a request before this one."""
         self._receive = receive
         self._send = send
         self._leaving: asyncio.Task[None] | None = None
@@ -59,6 +63,14 @@ class Wire:
 
     async def chunk(self, body: bytes) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def chunks(self, parts: list[bytes], interval_s: float) -> bool:
+        """Send the parts one by one; whether the client has left meanwhile."""
+        for at, part in enumerate(parts):
+            if at and await self.pause(max(interval_s, _PIECE_S)):
+                return True
+            await self.chunk(part)
+        return False
 
     async def end(self, body: bytes = b"") -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,42 @@
+"""What an answer leaves behind however it ends: what is cached, what is billed, what is logged."""
+
+from __future__ import annotations
+
+from app.simulator.call import Call
+from app.simulator.outcome import Outcome
+from app.simulator.scripts import Fault
+
+
+def begin(call: Call, outcome: Outcome) -> None:
+    """From the first byte on, what this request wrote can be read by others."""
+    call.simulator.cache.write(outcome.plan, call.simulator.clock.now_s())
+
+
+def charge(call: Call, outcome: Outcome, fault: Fault, sent_tokens: int | None = None) -> None:
+    """Bill the answer, or what was sent of it."""
+    if not fault.billed:
+        return
+    usage = outcome.usage
+    if sent_tokens is not None:
+        usage = usage | {"output_tokens": sent_tokens}
+    call.journal.charge(call.entry, outcome.model, usage)
+
+
+async def break_off(call: Call) -> None:
+    """Nothing more will be sent."""
+    call.entry.cut = True
+    call.entry.client_gone = call.wire.gone
+    call.journal.close(call.entry)
+
+
+async def leave(call: Call, how: str) -> None:
+    """Stop sending: in good order, by hanging up, by a reset, or by saying nothing more."""
+    if how == "hang":
+        await call.wire.hang()
+    await break_off(call)
+    if how == "reset":
+        await call.wire.reset(flush=True)
+    elif how == "close":
+        await call.wire.hang_up()
+    elif how == "end":
+        await call.wire.end()
