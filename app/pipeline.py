@@ -192,7 +192,7 @@ async def _recount(
 def _with_tokens_that_fit(refusal: BudgetExceeded, planned: Prepared) -> BudgetExceeded:
     room = refusal.shortfall.remaining_nano_usd
     fits = planned.bound.output_that_fits(room)
-    return BudgetExceeded(refusal.message, replace(refusal.shortfall, max_tokens_that_fit=fits))
+    return BudgetExceeded(replace(refusal.shortfall, max_tokens_that_fit=fits))
 
 
 def _reservation(planned: Prepared, incoming: Incoming) -> Reservation:
@@ -212,6 +212,8 @@ def _reservation(planned: Prepared, incoming: Incoming) -> Reservation:
         end_user=incoming.request.end_user,
         tags=incoming.request.tags,
         idempotency_key=incoming.idempotency_key,
+        fixed_nano_usd=planned.bound.fixed_nano_usd,
+        share_ppm=planned.share_ppm,
     )
 
 

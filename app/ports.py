@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from app.core.budgets import WHOLE_PPM
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class Reservation:
     """One call as the ledger must know it before it is sent.
 
     `bound_nano_usd` is the most one attempt can cost, `least_nano_usd` the smallest hold that
-    still makes sense (the same, unless the answer's length may be shrunk to the budget).
+    still makes sense (the same, unless the answer's length may be shrunk to the budget). Between
+    them it holds `fixed_nano_usd`, which no shorter answer makes less, and `share_ppm` millionths
+    of what the tightest budget has left.
     """
 
     request_id: str
@@ -47,6 +50,8 @@ class Reservation:
     end_user: str | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    fixed_nano_usd: int = 0
+    share_ppm: int = WHOLE_PPM
 
 
 @value

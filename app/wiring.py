@@ -15,6 +15,7 @@ from app.config.catalog import build_catalog, cache_rules, routing_rules
 from app.config.prices import bundled_books
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings
+from app.core.budgets import WHOLE_PPM
 from app.core.preparation import Policy
 from app.ports import Upstream
 from app.store.ledger.windows import GlobalBudget
@@ -58,6 +59,7 @@ def policy_of(settings: Settings) -> Policy:
         default_max_tokens=budgets.default_max_tokens,
         min_output_tokens=budgets.min_output_tokens,
         shrink=budgets.shrink_max_tokens,
+        shrink_share_ppm=round(budgets.shrink_share * WHOLE_PPM),
         globally_limited=budgets.everyone.max_budget_nano_usd is not None,
     )
 

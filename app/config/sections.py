@@ -204,6 +204,8 @@ class Budgets(Section):
     default_max_tokens: Positive = 16_384
     min_output_tokens: Positive = 256
     shrink_max_tokens: Literal["never", "unset", "always"] = "unset"
+    shrink_share: Share = 0.125
+    wait_for_holds_s: SecondsFromZero = 3
 
 
 class Ledger(Section):

@@ -37,6 +37,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.budgets import explained
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -75,8 +77,8 @@ class InvalidApiKey(Refusal):
 class BudgetExceeded(Refusal):
     """The hold did not fit.  `shortfall` says which limit and by how much."""
 
-    def __init__(self, message: str, shortfall: Shortfall) -> None:
-        super().__init__(message)
+    def __init__(self, shortfall: Shortfall) -> None:
+        super().__init__(explained(shortfall))
         self.shortfall = shortfall
 
 

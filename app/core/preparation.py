@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from app.core.adaptation import adapt
 from app.core.bounds import Bound, bound, is_fast, is_us
+from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
@@ -43,6 +44,7 @@ class Policy:
     default_max_tokens: int = 16_384
     min_output_tokens: int = 256
     shrink: Shrink = "unset"
+    shrink_share_ppm: int = 125_000
     globally_limited: bool = False
 
 
@@ -51,7 +53,8 @@ class Prepared:
     """One call, ready for its hold.
 
     `max_tokens_set` says that the gateway chose or clamped the answer's length; `shrinkable`
-    that it may still shorten it to what the budget allows.
+    that it may still shorten it to what the budget allows; `share_ppm` how much of what the
+    tightest budget has left the answer may take then, in millionths.
     """
 
     request: Request
@@ -66,6 +69,7 @@ class Prepared:
     max_tokens_set: bool
     shrinkable: bool
     min_output_tokens: int
+    share_ppm: int = WHOLE_PPM
 
     @property
     def least_nano_usd(self) -> int:
@@ -168,6 +172,9 @@ def prepare(
         max_tokens_set=marked.max_tokens != asked,
         shrinkable=policy.shrink == "always" or (policy.shrink == "unset" and asked is None),
         min_output_tokens=policy.min_output_tokens,
+        share_ppm=policy.shrink_share_ppm
+        if asked is None and policy.shrink != "never"
+        else WHOLE_PPM,
     )
 
 

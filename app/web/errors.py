@@ -116,7 +116,9 @@ def envelope(error: BaseException, dialect: Dialect, request_id: str) -> tuple[i
 def error_headers(error: BaseException) -> list[Header]:
     """`retry-after` where waiting helps, `x-should-retry: false` where asking again can't."""
     headers: list[Header] = []
-    if isinstance(error, FINAL):
+    if isinstance(error, errors.BudgetExceeded) and error.shortfall.holds_alone:
+        headers += [(b"x-should-retry", b"true"), (b"retry-after", b"1")]
+    elif isinstance(error, FINAL):
         headers.append((b"x-should-retry", b"false"))
     if isinstance(error, errors.RateLimitExceeded):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
@@ -154,6 +156,9 @@ def _budget(shortfall: Shortfall) -> dict[str, Any]:
     return {
         "scope": shortfall.scope,
         "limit_usd": usd_text(shortfall.limit_nano_usd),
+        "spent_usd": usd_text(shortfall.spent_nano_usd),
+        "held_usd": usd_text(shortfall.held_nano_usd),
+        "running_calls": shortfall.running_calls,
         "remaining_usd": usd_text(shortfall.remaining_nano_usd),
         "needed_usd": usd_text(shortfall.needed_nano_usd),
         "resets_at": resets_at and resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),

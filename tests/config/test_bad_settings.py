@@ -166,6 +166,8 @@ BAD = [
     ("budgets: {global: {window: year}}", "budgets.global.window", "'year'"),
     ("budgets: {everyone: {}}", "budgets.everyone", "unknown key 'everyone'"),
     ("budgets: {default_max_tokens: 0}", "budgets.default_max_tokens", "0"),
+    ("budgets: {shrink_share: 1.5}", "budgets.shrink_share", "1.5"),
+    ("budgets: {wait_for_holds_s: -1}", "budgets.wait_for_holds_s", "-1"),
     ("budgets: {shrink_max_tokens: sometimes}", "budgets.shrink_max_tokens", "'sometimes'"),
     ("ledger: {lease_s: 0}", "ledger.lease_s", "0"),
     ("retention: {requests_days: 0}", "retention.requests_days", "0"),

@@ -64,6 +64,8 @@ def test_the_documented_defaults_hold(tmp_path: Path) -> None:
         "default_max_tokens": 16_384,
         "min_output_tokens": 256,
         "shrink_max_tokens": "unset",
+        "shrink_share": 0.125,
+        "wait_for_holds_s": 3,
     }
     assert (s.ledger.lease_s, s.retention.requests_days) == (30, 400)
     assert s.telemetry.model_dump() == {

@@ -11,8 +11,10 @@ from app.core.budgets import (
     Grant,
     Scope,
     Shortfall,
+    Wanted,
     Window,
     admit,
+    explained,
     window_end,
     window_start,
 )
@@ -83,16 +85,23 @@ ADMISSIONS = [
     ([], 100, 100, Grant(100)),
     ([scope("key", None, 10**15)], 100, 100, Grant(100)),
     ([scope("key", 100)], 100, 100, Grant(100)),  # to the last nano-USD
-    ([scope("key", 99)], 100, 100, Shortfall("key", 99, 99, 100)),
+    ([scope("key", 99)], 100, 100, Shortfall("key", 99, 0, 0, 100)),
     ([scope("key", 300, 100, 100)], 100, 100, Grant(100)),
-    ([scope("key", 300, 100, 101)], 100, 100, Shortfall("key", 300, 99, 100)),
+    ([scope("key", 300, 100, 101)], 100, 100, Shortfall("key", 300, 100, 101, 100)),
     ([scope("key", 300, 100, 101)], 100, 99, Grant(99)),  # shrunk
     ([scope("key", 300, 100, 101)], 100, 1, Grant(99)),
     ([scope("key", 500), scope("team", 60)], 100, 50, Grant(60)),
-    ([scope("key", 70), scope("team", 60)], 100, 80, Shortfall("team", 60, 60, 80)),
-    ([scope("key", 10), scope("global", 60)], 100, 80, Shortfall("key", 10, 10, 80)),
-    ([scope("key", 100, 150)], 1, 1, Shortfall("key", 100, 0, 1)),  # overdrawn
+    ([scope("key", 70), scope("team", 60)], 100, 80, Shortfall("team", 60, 0, 0, 80)),
+    ([scope("key", 10), scope("global", 60)], 100, 80, Shortfall("key", 10, 0, 0, 80)),
+    ([scope("key", 100, 150)], 1, 1, Shortfall("key", 100, 150, 0, 1)),  # overdrawn
     ([scope("key", 0)], 0, 0, Grant(0)),
+    # No running call's end makes room in the team, however much tighter the key is now.
+    (
+        [scope("key", 100, 0, 100), scope("team", 90, 50, 0)],
+        80,
+        80,
+        Shortfall("team", 90, 50, 0, 80),
+    ),
 ]
 
 
@@ -100,7 +109,51 @@ ADMISSIONS = [
 def test_a_call_fits_all_scopes_or_none(
     scopes: list[Scope], bound: int, least: int, outcome: Grant | Shortfall
 ) -> None:
-    assert admit(scopes, bound=bound, least=least) == outcome
+    assert admit(scopes, Wanted(bound, least)) == outcome
+
+
+E = 125_000  # an eighth, in millionths
+SHARES = [
+    # left, (bound, least, fixed, share)  granted
+    (800, Wanted(700, 10, 0, E), 100),
+    (800, Wanted(90, 10, 0, E), 90),  # the whole call is less than its share
+    (800, Wanted(700, 110, 0, E), 110),  # not below the least
+    (800, Wanted(700, 160, 80, E), 170),  # 80 for the prompt, an eighth of the other 720
+    (800, Wanted(700, 10, 0, 8 * E), 700),
+    (800, Wanted(900, 10, 0, 8 * E), 800),
+    (800, Wanted(900, 10, 0, 0), 10),
+]
+
+
+@pytest.mark.parametrize(("left", "wanted", "granted"), SHARES)
+def test_a_call_of_open_length_takes_a_share_of_what_is_left(
+    left: int, wanted: Wanted, granted: int
+) -> None:
+    scopes = [scope("team", 10**6), scope("key", left + 300, 200, 100)]
+    assert admit(scopes, wanted) == Grant(granted)
+
+
+def test_a_call_that_only_running_ones_keep_out_is_told_from_one_that_nothing_helps() -> None:
+    assert Shortfall("key", 100, 40, 50, 60).holds_alone
+    assert not Shortfall("key", 100, 41, 50, 60).holds_alone
+    assert Shortfall("key", 100, 40, 50, 60).remaining_nano_usd == 10
+    assert Shortfall("key", 100, 140, 50, 60).remaining_nano_usd == 0
+
+
+def test_a_shortfall_is_told_in_one_sentence() -> None:
+    told = Shortfall(
+        "key_model", 600_000_000, 500_000_000, 80_000_000, 246_000_000, at("2026-12-01"), 3, 12
+    )
+    assert explained(told) == (
+        "the key model budget of 0.60 USD has 0.02 USD left (0.50 USD is spent, 0.08 USD is held "
+        "by 3 running calls) and resets at 2026-12-01T00:00:00Z; this call needs up to 0.246 USD, "
+        "so a max_tokens of at most 12 would fit now"
+    )
+    assert explained(Shortfall("team", 50, 0, 40, 20, None, 1, 0)) == (
+        "the team budget of 0.00000005 USD has 0.00000001 USD left (0.00 USD is spent, 0.00000004 "
+        "USD is held by 1 running call) and never resets; this call needs up to 0.00000002 USD, "
+        "so no max_tokens would fit now; try again once a running call has ended"
+    )
 
 
 limits = st.one_of(st.none(), st.integers(0, 10**6))
@@ -110,14 +163,19 @@ amounts = st.integers(0, 10**6)
 @given(
     scopes=st.lists(st.tuples(limits, amounts, amounts), max_size=4),
     bound=amounts,
-    share=st.integers(0, 100),
+    percents=st.tuples(st.integers(0, 100), st.integers(0, 100)),
+    share_ppm=st.integers(0, 10**6),
 )
 def test_what_is_granted_never_overdraws_a_scope(
-    scopes: list[tuple[int | None, int, int]], bound: int, share: int
+    scopes: list[tuple[int | None, int, int]],
+    bound: int,
+    percents: tuple[int, int],
+    share_ppm: int,
 ) -> None:
     standing = [scope("key", *each) for each in scopes]
-    least = bound * share // 100
-    outcome = admit(standing, bound=bound, least=least)
+    least = bound * percents[0] // 100
+    fixed = least * percents[1] // 100
+    outcome = admit(standing, Wanted(bound, least, fixed, share_ppm))
     if isinstance(outcome, Grant):
         assert least <= outcome.nano_usd <= bound
         for limit, spent, held in scopes:

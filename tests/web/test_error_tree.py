@@ -64,7 +64,7 @@ UPSTREAMS = {
     "DeadlineExceededError": 504,
     "OverloadedError": 529,
 }
-SHORTFALL = Shortfall("key", 1_000_000, 400_000, 900_000_000)
+SHORTFALL = Shortfall("key", 1_000_000, 500_000, 100_000, 900_000_000)
 ALL = {**LEAVES, **BRANCHES}
 BOTH: tuple[Dialect, ...] = ("openai", "anthropic")
 
@@ -82,7 +82,7 @@ def raised(name: str) -> errors.GatewayError:
         refused: type[errors.APIStatusError] = getattr(errors, name)
         return refused("told", status=UPSTREAMS[name], headers={"retry-after": "7"})
     if name == "BudgetExceeded":
-        return errors.BudgetExceeded("told", SHORTFALL)
+        return errors.BudgetExceeded(SHORTFALL)
     if name == "RateLimitExceeded":
         return errors.RateLimitExceeded("told", 3)
     plain: type[errors.GatewayError] = getattr(errors, name)

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.core.budgets import Grant, Shortfall, admit, window_end
+from app.core.budgets import Grant, Shortfall, Wanted, admit, window_end
 from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
-from app.core.money import usd_text
 from app.core.values import value
+from app.ports import Reservation
 from app.store.database.engine import clock_us
 from app.store.database.moments import day_text, moment, period
 from app.store.database.prepared import Values, texts
@@ -213,9 +213,9 @@ class _Transaction:
             if once in self._taken:
                 return DuplicateRequest("a call with this idempotency-key is running or was billed")
         windows = self._windows[key_id, asked.model]
-        granted = self._admitted(windows, asked.bound_nano_usd, asked.least_nano_usd)
+        granted = self._admitted(windows, _wanted(asked))
         if isinstance(granted, Shortfall):
-            return _exceeded(granted)
+            return BudgetExceeded(granted)
         if asked.idempotency_key is not None:
             self._taken.add((key_id, asked.idempotency_key))
         self._balances.move(windows, spent=0, held=granted.nano_usd)
@@ -223,15 +223,13 @@ class _Transaction:
         self._held.append(held_row(asked, hold, self._process.id))
         return hold
 
-    def _admitted(
-        self, windows: Iterable[WindowRow], bound_nano_usd: int, least_nano_usd: int
-    ) -> Grant | Shortfall:
+    def _admitted(self, windows: Iterable[WindowRow], wanted: Wanted) -> Grant | Shortfall:
         limited = [self._balances.scope(w) for w in windows if w.limit_nano_usd is not None]
-        return admit(limited, bound=bound_nano_usd, least=least_nano_usd)
+        return admit(limited, wanted)
 
     def _extend(self, entry: Extend) -> bool:
         more = entry.granted_nano_usd
-        if isinstance(self._admitted(entry.windows, more, more), Shortfall):
+        if isinstance(self._admitted(entry.windows, Wanted(more, more)), Shortfall):
             return False
         self._balances.move(entry.windows, spent=0, held=more)
         self._extended[entry.request_id] = self._extended.get(entry.request_id, 0) + more
@@ -268,10 +266,5 @@ class _Transaction:
             raise RowsChanged
 
 
-def _exceeded(short: Shortfall) -> BudgetExceeded:
-    return BudgetExceeded(
-        f"the {short.scope.replace('_', ' ')} budget of {usd_text(short.limit_nano_usd)} USD has "
-        f"{usd_text(short.remaining_nano_usd)} USD left, this call needs up to "
-        f"{usd_text(short.needed_nano_usd)} USD",
-        short,
-    )
+def _wanted(asked: Reservation) -> Wanted:
+    return Wanted(asked.bound_nano_usd, asked.least_nano_usd, asked.fixed_nano_usd, asked.share_ppm)
