@@ -95,6 +95,7 @@ def create_app(
         outcome_of=outcome_of,
         recorder=recorder,
     )
+    ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running = RunningGateway(
         gateway=Gateway(
             ledger, upstreams(settings), policy_of(settings), today, retries_of(settings)

@@ -156,11 +156,13 @@ class _Held:
         try:
             return await self._enter(self._planned)
         except BudgetExceeded as refusal:
-            if not self._planned.count_may_help(refusal.shortfall.remaining_nano_usd):
-                raise _with_tokens_that_fit(refusal, self._planned) from refusal
-            exact = await _recount(self._planned, self._incoming, self._gateway, refusal)
+            exact, short = self._planned, refusal.shortfall
+            if short.lacks and exact.count_may_help(short.remaining_nano_usd):
+                exact = await _recount(exact, self._incoming, self._gateway, refusal)
+            elif not short.holds_alone:
+                raise _with_tokens_that_fit(refusal, exact) from refusal
         try:
-            return await self._enter(exact)
+            return await self._enter(exact, may_wait=True)
         except BudgetExceeded as refusal:
             raise _with_tokens_that_fit(refusal, exact) from refusal
 
@@ -172,8 +174,9 @@ class _Held:
     ) -> bool | None:
         return await self._context.__aexit__(kind, error, traceback)
 
-    async def _enter(self, planned: Prepared) -> tuple[Prepared, Hold]:
-        self._context = self._gateway.ledger.hold(_reservation(planned, self._incoming))
+    async def _enter(self, planned: Prepared, *, may_wait: bool = False) -> tuple[Prepared, Hold]:
+        asked = replace(_reservation(planned, self._incoming), may_wait=may_wait)
+        self._context = self._gateway.ledger.hold(asked)
         hold = await self._context.__aenter__()
         return planned.shortened(hold.granted_nano_usd), hold
 

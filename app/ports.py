@@ -32,7 +32,8 @@ class Reservation:
     `bound_nano_usd` is the most one attempt can cost, `least_nano_usd` the smallest hold that
     still makes sense (the same, unless the answer's length may be shrunk to the budget). Between
     them it holds `fixed_nano_usd`, which no shorter answer makes less, and `share_ppm` millionths
-    of what the tightest budget has left.
+    of what the tightest budget has left. `may_wait`: it waits a while for running calls to end
+    where nothing but their holds keeps it out.
     """
 
     request_id: str
@@ -52,6 +53,7 @@ class Reservation:
     idempotency_key: str | None = None
     fixed_nano_usd: int = 0
     share_ppm: int = WHOLE_PPM
+    may_wait: bool = False
 
 
 @value

@@ -48,6 +48,7 @@ def reload(running: RunningGateway, boot: Boot, recorder: Metrics) -> None:
         running.gateway, policy=policy, upstreams=kept, retries=retries_of(settings)
     )
     running.store.ledger.set_global_budget(global_budget(settings))
+    running.store.ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running.settings = settings
     running.config_refusal = None
     recorder.config_refused(refused=False)

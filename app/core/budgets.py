@@ -61,6 +61,11 @@ class Shortfall:
         return max(self.limit_nano_usd - self.spent_nano_usd - self.held_nano_usd, 0)
 
     @property
+    def lacks(self) -> bool:
+        """Whether there is too little; else others wait there that came earlier."""
+        return self.remaining_nano_usd < self.needed_nano_usd
+
+    @property
     def holds_alone(self) -> bool:
         """Whether it would fit if no call were running: then it is worth waiting."""
         return self.spent_nano_usd + self.needed_nano_usd <= self.limit_nano_usd
@@ -104,18 +109,14 @@ def admit(scopes: Sequence[Scope], wanted: Wanted) -> Grant | Shortfall:
     amount = min(wanted.bound, max(wanted.fixed + share, wanted.least))
     if amount <= left:
         return Grant(amount)
-    return _shortfall(scopes, wanted.least)
+    limited = [scope for scope in scopes if scope.limit_nano_usd is not None]
+    least = wanted.least
+    short = [shortfall(s, least) for s in limited if (s.remaining_nano_usd or 0) < least]
+    return min(short, key=lambda each: (each.holds_alone, each.remaining_nano_usd))
 
 
-def _shortfall(scopes: Sequence[Scope], needed: int) -> Shortfall:
-    def lasts(scope: Scope) -> tuple[bool, int]:
-        limit, spent = scope.limit_nano_usd or 0, scope.spent_nano_usd
-        return spent + needed <= limit, limit - spent - scope.held_nano_usd
-
-    short = [
-        s for s in scopes if s.remaining_nano_usd is not None and s.remaining_nano_usd < needed
-    ]
-    scope = min(short, key=lasts)
+def shortfall(scope: Scope, needed: int) -> Shortfall:
+    """How the scope stands, to a call that finds no place in it."""
     return Shortfall(
         scope=scope.kind,
         limit_nano_usd=scope.limit_nano_usd or 0,

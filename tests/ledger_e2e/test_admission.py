@@ -41,7 +41,10 @@ SHRINKING = [
 def test_an_answer_is_shortened_to_the_budget_when_the_config_says_so(
     upstream: Watched, tmp_path: Path, mode: str
 ) -> None:
-    budgets = f"shrink_max_tokens: {mode}, default_max_tokens: 1000, min_output_tokens: 600"
+    budgets = (
+        f"shrink_max_tokens: {mode}, shrink_share: 1, "
+        "default_max_tokens: 1000, min_output_tokens: 600"
+    )
     with configured(tmp_path, upstream, budgets) as running:
         for _, asked, sent in (row for row in SHRINKING if row[0] == mode):
             upstream.reset()

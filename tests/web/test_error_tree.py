@@ -132,6 +132,9 @@ def test_a_shortfall_is_told_in_exact_texts() -> None:
     assert json.loads(body)["error"]["budget"] == {
         "scope": "key",
         "limit_usd": "0.001",
+        "spent_usd": "0.0005",
+        "held_usd": "0.0001",
+        "running_calls": 0,
         "remaining_usd": "0.0004",
         "needed_usd": "0.90",
         "resets_at": None,

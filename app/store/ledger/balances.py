@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, select, update
 
-from app.core.budgets import Scope
+from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
 from app.store.database.prepared import Values, texts
 from app.store.database.tables import rollups, windows
 from app.store.ledger.statements import Statements
@@ -36,6 +36,10 @@ class Balances:
         """The limit as it stands after every move so far."""
         spent, held, _, _ = self._sums[window.id]
         return Scope(window.kind, window.limit_nano_usd, spent, held, window.resets_at)
+
+    def admit(self, windows: Iterable[WindowRow], wanted: Wanted) -> Grant | Shortfall:
+        """Whether the limits have room; nothing is moved."""
+        return admit([self.scope(w) for w in windows if w.limit_nano_usd is not None], wanted)
 
     def remaining(self, windows: Iterable[WindowRow]) -> int | None:
         """What the tightest of the limits has left."""

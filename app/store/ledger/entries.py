@@ -29,6 +29,13 @@ class Granted:
 
 
 @value
+class Waits:
+    """Only the holds of running calls keep it out of this scope, or who waits there already."""
+
+    scope: str
+
+
+@value
 class Closing:
     """How a call ended, by which `model`: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
 
@@ -49,13 +56,18 @@ class Open:
     """Hold the reservation's bound.  Answer: Granted, or the Refusal to raise.
 
     `give_back` takes a grant whose caller no longer waits for it; `release` makes the entry that
-    undoes a hold which was refused though it may have been committed.
+    undoes a hold which was refused though it may have been committed. Until `waits_until_s` (by the
+    loop's clock) it may be answered with Waits instead, then it is entered again.
     """
 
     reservation: Reservation
     future: Future[Granted | Refusal]
     give_back: Callable[[Granted], None]
     release: Callable[[], Close]
+    waits_until_s: float | None = None
+    # kept by WaitingCalls: the line it stands in, and whether it is being tried again
+    waits_in: str | None = None
+    is_tried: bool = False
 
     def answer(self, outcome: Granted | Refusal) -> None:
         """Answer whoever waits."""
@@ -116,4 +128,4 @@ class Close:
 
 
 Entry = Open | Extend | Close
-Outcome = Granted | Refusal | bool | int | None
+Outcome = Granted | Refusal | Waits | bool | int | None

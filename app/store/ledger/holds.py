@@ -99,7 +99,10 @@ class OpenHold:
         self._started_s = time.monotonic()
         future: asyncio.Future[Granted | Refusal] = asyncio.get_running_loop().create_future()
         self._doubts = self._writer.doubts
-        self._writer.submit(Open(self._reservation, future, self._give_back, self._release))
+        entry = Open(self._reservation, future, self._give_back, self._release)
+        if self._reservation.may_wait and self._writer.wait_for_holds_s:
+            entry.waits_until_s = future.get_loop().time() + self._writer.wait_for_holds_s
+        self._writer.submit(entry)
         try:
             outcome = await future
         except asyncio.CancelledError:

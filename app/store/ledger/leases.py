@@ -13,7 +13,7 @@ from app.store.database.engine import Database, clock_us
 from app.store.database.moments import US_PER_S
 from app.store.database.tables import processes
 from app.store.ledger.corrections import MOST_AT_ONCE, charge_lost_holds
-from app.store.ledger.transaction import Process
+from app.store.ledger.process import Process
 from app.store.ledger.writer import BatchWriter
 
 HEARTBEAT_S = 5.0

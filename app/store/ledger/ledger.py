@@ -4,9 +4,10 @@
       -> Open, Extend, Close (entries.py): what the hold asks for
       -> BatchWriter (writer.py): everything that was asked meanwhile goes into one transaction
       -> enter (transaction.py): read and lock, decide, write
+           admission.py which calls are let in
            windows.py   which rows a cost lands in       balances.py  the sums that move
            call_rows.py the call's own row               statements.py, writes.py  the SQL
-      -> entry.answer: the hold goes on
+      -> entry.answer: the hold goes on; or waiting.py keeps it until running calls have ended
 
 Beside it, leases.py keeps this process believed alive and corrections.py charges what lost
 processes held.
@@ -24,8 +25,8 @@ from app.ports import Recorder, Reservation
 from app.store.database.engine import Database
 from app.store.ledger.holds import OpenHold, OutcomeOf
 from app.store.ledger.leases import Lease
+from app.store.ledger.process import Process
 from app.store.ledger.statements import Statements
-from app.store.ledger.transaction import Process
 from app.store.ledger.windows import GlobalBudget
 from app.store.ledger.writer import BatchWriter
 
@@ -88,6 +89,10 @@ class SqlLedger:
         if was.limit_nano_usd is None or was.window != budget.window:
             self._process.counted = None
         self._process.budget = budget
+
+    def set_wait_for_holds(self, seconds: float) -> None:
+        """How long a call waits that only the holds of running ones keep out."""
+        self._writer.wait_for_holds_s = seconds
 
     def hold(self, reservation: Reservation) -> OpenHold:
         """See `ports.Ledger.hold`."""

@@ -8,45 +8,21 @@ for its neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.core.budgets import Grant, Shortfall, Wanted, admit, window_end
-from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
+from app.core.budgets import Shortfall, Wanted
 from app.core.values import value
-from app.ports import Reservation
-from app.store.database.engine import clock_us
-from app.store.database.moments import day_text, moment, period
+from app.store.database.moments import day_text
 from app.store.database.prepared import Values, texts
+from app.store.ledger.admission import Admission
 from app.store.ledger.balances import Balances, Rollups
 from app.store.ledger.call_rows import held_row, sums_of
 from app.store.ledger.entries import Close, Entry, Extend, Granted, Open, Outcome
-from app.store.ledger.statements import Limits, Statements
-from app.store.ledger.windows import (
-    GlobalBudget,
-    WindowRow,
-    key_model_id,
-    window_row,
-    windows_of_row,
-)
+from app.store.ledger.process import Process
+from app.store.ledger.windows import WindowRow, windows_of_row
 from app.store.ledger.writes import Changes
-from app.store.records.columns import model_budgets
-
-
-@dataclass(slots=True)
-class Process:
-    """What every transaction of one gateway process goes by.
-
-    `budget` is the limit over all keys together; `counted` the id of its window row once that is
-    known to hold what was spent in it before the limit was set.
-    """
-
-    id: str
-    statements: Statements
-    budget: GlobalBudget = field(default_factory=GlobalBudget)
-    counted: str | None = None
 
 
 @value
@@ -61,32 +37,32 @@ class RowsChanged(Exception):
     """Another process took this one for dead and charged its holds: their rows must be read."""
 
 
-def enter(connection: Connection, process: Process, entries: Sequence[Entry]) -> Entered:
-    """Enter all of `entries` in the connection's transaction.
+def enter(
+    connection: Connection,
+    process: Process,
+    entries: Sequence[Entry],
+    lines: frozenset[str] = frozenset(),
+) -> Entered:
+    """Enter all of `entries` in the connection's transaction; `lines`: scopes with waiting calls.
 
     Raises RowsChanged when a row is not as this process left it. Windows without a row, or whose
     row must be brought up to date, are returned instead: that is done in a transaction of its
     own, because inserting while holding locks could deadlock.
     """
-    return _Transaction(connection, process).run(entries)
+    return _Transaction(connection, process, lines).run(entries)
 
 
 class _Transaction:
     """Reads everything first, decides in memory, writes everything last."""
 
-    def __init__(self, connection: Connection, process: Process) -> None:
+    def __init__(self, connection: Connection, process: Process, lines: frozenset[str]) -> None:
         self._connection = connection
         self._process = process
         self._statements = process.statements
-        # read
-        self._now_us = 0
-        self._limits: dict[str, Limits] = {}
-        self._secrets: set[tuple[str, str | None]] = set()  # key ids, each with a valid secret
-        self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}  # by key id and model
-        self._taken: set[tuple[str, str]] = set()  # key ids, each with an idempotency key
+        self._balances = Balances(connection, process.statements)
+        self._admission = Admission(connection, process, self._balances, lines)
         self._found: dict[str, Row[Any]] = {}  # rows of closes to be verified
         # to be written
-        self._balances = Balances(connection, process.statements)
         self._rollups = Rollups()
         self._held: list[Values] = []
         self._extended: dict[str, int] = {}
@@ -96,73 +72,24 @@ class _Transaction:
         opens = [entry for entry in entries if isinstance(entry, Open)]
         closes = [entry for entry in entries if isinstance(entry, Close)]
         if opens:
-            self._read_limits(opens)
+            self._admission.read(opens)
         self._find_windows(closes)
-        missing = [*self._balances.lock(self._wanted(entries)), *self._uncounted()]
+        missing = [*self._balances.lock(self._wanted(entries)), *self._admission.uncounted()]
         if missing:
             return Entered(missing=missing)
         self._read_rows([close for close in closes if close.verify])
-        self._read_duplicates(opens)
-        outcomes = [self._outcome(entry) for entry in entries]
+        self._admission.read_duplicates(opens)
+        # What ends comes first: it makes room for what begins.
+        outcomes: dict[Entry, Outcome] = {}
+        for entry in entries:
+            if isinstance(entry, Close):
+                outcomes[entry] = self._close(entry)
+            elif isinstance(entry, Extend):
+                outcomes[entry] = self._extend(entry)
+        outcomes.update((entry, self._open(entry)) for entry in opens)
         self._write()
-        return Entered(outcomes)
-
-    def _outcome(self, entry: Entry) -> Outcome:
-        if isinstance(entry, Close):
-            return self._close(entry)
-        return self._open(entry) if isinstance(entry, Open) else self._extend(entry)
-
-    def _read_limits(self, opens: Iterable[Open]) -> None:
-        asking = [entry.reservation.key for entry in opens]
-        dialect = self._statements.dialect
-        rows = self._statements.limits.tuples(
-            self._connection,
-            ids=texts({key.id for key in asking}, dialect),
-            secrets=texts({key.secret_sha256 for key in asking if key.secret_sha256}, dialect),
-        )
-        found = [Limits(*row) for row in rows]
-        self._limits = {limits.id: limits for limits in found}
-        self._now_us = (found[0].now_us if found else 0) or clock_us(self._connection)
-        for limits in found:
-            if not any(map(self._is_over, (limits.revoked_us, limits.expires_us))):
-                self._secrets.add((limits.id, None))  # calls of the gateway's own show no secret
-                if not self._is_over(limits.valid_until_us):
-                    self._secrets.add((limits.id, limits.sha256))
-        for entry in opens:
-            key_id, model = entry.reservation.key.id, entry.reservation.model
-            if key_id in self._limits and (key_id, model) not in self._windows:
-                self._windows[key_id, model] = self._windows_of(self._limits[key_id], model)
-
-    def _is_over(self, end_us: int | None) -> bool:
-        return end_us is not None and end_us <= self._now_us
-
-    def _windows_of(self, limits: Limits, model: str) -> tuple[WindowRow, ...]:
-        now = moment(self._now_us)
-        window = limits.budget_window
-        current, resets_at = period(window, now), window_end(window, now)
-        found = [window_row("key", limits.id, current, limits.max_budget_nano_usd, resets_at)]
-        limit = model_budgets(limits.model_budgets).get(model)
-        scope_id = key_model_id(limits.id, model)
-        found.append(window_row("key_model", scope_id, current, limit, resets_at))
-        if limits.team_window is not None:
-            window = limits.team_window
-            limit = limits.team_max_budget_nano_usd
-            ends = window_end(window, now)
-            team_id = limits.team_id or ""
-            found.append(window_row("team", team_id, period(window, now), limit, ends))
-        budget = self._process.budget
-        if budget.limit_nano_usd is not None:
-            ends = window_end(budget.window, now)
-            current = period(budget.window, now)
-            found.append(window_row("global", "", current, budget.limit_nano_usd, ends))
-        return tuple(found)
-
-    def _uncounted(self) -> Iterable[WindowRow]:
-        """The global window, while calls that no limit stood over may be missing from it."""
-        for windows in self._windows.values():
-            if windows[-1].kind == "global" and windows[-1].id != self._process.counted:
-                return windows[-1:]
-        return ()
+        outcomes.update(self._admission.refusals())
+        return Entered([outcomes[entry] for entry in entries])
 
     def _find_windows(self, closes: Iterable[Close]) -> None:
         """Where the windows of a close are not remembered for sure, its row tells them."""
@@ -176,8 +103,7 @@ class _Transaction:
             close.windows = () if row is None else windows_of_row(row)
 
     def _wanted(self, entries: Iterable[Entry]) -> Iterable[WindowRow]:
-        for windows in self._windows.values():
-            yield from windows
+        yield from self._admission.windows
         for entry in entries:
             if not isinstance(entry, Open):
                 yield from entry.windows
@@ -188,48 +114,15 @@ class _Transaction:
             rows = self._statements.lock_requests.rows(self._connection, ids=ids)
             self._found = {row.id: row for row in rows}
 
-    def _read_duplicates(self, opens: Iterable[Open]) -> None:
-        asked = [
-            (entry.reservation.key.id, entry.reservation.idempotency_key)
-            for entry in opens
-            if entry.reservation.idempotency_key is not None
-        ]
-        if asked:
-            dialect = self._statements.dialect
-            rows = self._statements.duplicates.tuples(
-                self._connection,
-                key_ids=texts({key_id for key_id, _ in asked}, dialect),
-                values=texts({value for _, value in asked}, dialect),
-            )
-            self._taken = {(key_id, value) for key_id, value in rows}
-
-    def _open(self, entry: Open) -> Granted | Refusal:
-        asked = entry.reservation
-        key_id = asked.key.id
-        if (key_id, asked.key.secret_sha256) not in self._secrets:
-            return InvalidApiKey("this key is unknown, replaced, revoked or expired")
-        if asked.idempotency_key is not None:
-            once = (key_id, asked.idempotency_key)
-            if once in self._taken:
-                return DuplicateRequest("a call with this idempotency-key is running or was billed")
-        windows = self._windows[key_id, asked.model]
-        granted = self._admitted(windows, _wanted(asked))
-        if isinstance(granted, Shortfall):
-            return BudgetExceeded(granted)
-        if asked.idempotency_key is not None:
-            self._taken.add((key_id, asked.idempotency_key))
-        self._balances.move(windows, spent=0, held=granted.nano_usd)
-        hold = Granted(granted.nano_usd, windows, self._now_us, self._limits[key_id].team_id)
-        self._held.append(held_row(asked, hold, self._process.id))
-        return hold
-
-    def _admitted(self, windows: Iterable[WindowRow], wanted: Wanted) -> Grant | Shortfall:
-        limited = [self._balances.scope(w) for w in windows if w.limit_nano_usd is not None]
-        return admit(limited, wanted)
+    def _open(self, entry: Open) -> Outcome:
+        outcome = self._admission.admit(entry)
+        if isinstance(outcome, Granted):
+            self._held.append(held_row(entry.reservation, outcome, self._process.id))
+        return outcome
 
     def _extend(self, entry: Extend) -> bool:
         more = entry.granted_nano_usd
-        if isinstance(self._admitted(entry.windows, Wanted(more, more)), Shortfall):
+        if isinstance(self._balances.admit(entry.windows, Wanted(more, more)), Shortfall):
             return False
         self._balances.move(entry.windows, spent=0, held=more)
         self._extended[entry.request_id] = self._extended.get(entry.request_id, 0) + more
@@ -264,7 +157,3 @@ class _Transaction:
         changed = self._statements.writes.write(self._connection, changes)
         if changed != len(extended) + len(self._closed):
             raise RowsChanged
-
-
-def _wanted(asked: Reservation) -> Wanted:
-    return Wanted(asked.bound_nano_usd, asked.least_nano_usd, asked.fixed_nano_usd, asked.share_ppm)

@@ -64,10 +64,21 @@ class WaitingCalls:
 
     def end(self) -> None:
         """Nobody waits any longer: a last try for each."""
-        for line in list(self._lines.values()):
+        for line in self._lines.values():
             for entry in line:
                 entry.waits_until_s = 0
             self._try(list(line))
+
+    def dismiss(self) -> list[Open]:
+        """Everyone who is waiting, out of the line: there will be no other try."""
+        entries = [entry for line in self._lines.values() for entry in line]
+        self._lines.clear()
+        for entry in entries:
+            entry.waits_in = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return entries
 
     def _wake(self, scope: str) -> None:
         if scope in self._lines:

@@ -5,6 +5,7 @@
 What can go wrong, and what then becomes of the entries of the batch:
 
 - A window has no row yet: it is made in a transaction of its own, then the batch is entered.
+- A call fits once running ones have ended: it waits (waiting.py) and is entered again.
 - Another transaction won (a deadlock, the same idempotency key): the batch is entered again.
 - A row is not as this process left it: entered again, each close by what its row says.
 - The database fails: whoever waits to open a call is refused, and so is everyone after until a
@@ -29,11 +30,14 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from app.core.errors import LedgerUnavailable
 from app.store.database.engine import Database
 from app.store.ledger.balances import make_windows
-from app.store.ledger.entries import Close, Entry, Extend, Open
-from app.store.ledger.transaction import Entered, Process, RowsChanged, enter
+from app.store.ledger.entries import Close, Entry, Extend, Open, Waits
+from app.store.ledger.process import Process
+from app.store.ledger.transaction import Entered, RowsChanged, enter
+from app.store.ledger.waiting import WaitingCalls
 from app.store.ledger.windows import WindowRow
 
 MOST_ENTRIES = 256
+WAIT_FOR_HOLDS_S = 3.0
 RETRIES = 5  # of a transaction that lost against another one
 PAUSE_S = 0.25
 PASSES = 8  # then whoever came first has waited long enough
@@ -87,6 +91,8 @@ class BatchWriter:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self.waiting = WaitingCalls(self._enter_first)
+        self.wait_for_holds_s = WAIT_FOR_HOLDS_S
         self.broken = False
         self.doubts = 0
         self.rows_changed = asyncio.Event()
@@ -117,14 +123,20 @@ class BatchWriter:
                 self._idle.set()
         finally:
             self._stopped = True
-            for entry in (*self._batch, *self._queue):
+            for entry in (*self.waiting.dismiss(), *self._batch, *self._queue):
                 self._refuse(entry)
             self._queue.clear()
             self._idle.set()
 
     async def drain(self) -> None:
-        """Return once everything submitted so far is committed."""
+        """Return once everything submitted so far is committed; nobody waits for room."""
+        self.waiting.end()
         await self._idle.wait()
+
+    def _enter_first(self, entries: Sequence[Entry]) -> None:
+        self._queue.extendleft(reversed(entries))
+        self._wake.set()
+        self._idle.clear()
 
     def doubt(self) -> None:
         """Another process took this one for dead, or moved its rows: each row will tell."""
@@ -171,7 +183,8 @@ class BatchWriter:
         """One transaction, again if it lost against another; the error if it failed."""
         error: BaseException | None = None
         for _ in range(RETRIES):
-            entered, error = await self._database.outcome(partial(self._enter, batch))
+            enter_all = partial(self._enter, batch, self.waiting.scopes)
+            entered, error = await self._database.outcome(enter_all)
             if entered is not None and entered.missing:
                 make = partial(self._make, entered.missing)
                 counted, error = await self._database.outcome(make)
@@ -197,8 +210,10 @@ class BatchWriter:
                 self._refuse(entry)
         return [entry for entry in batch if not isinstance(entry, Extend)]
 
-    def _enter(self, batch: Sequence[Entry], connection: Connection) -> Entered:
-        return enter(connection, self._process, batch)
+    def _enter(
+        self, batch: Sequence[Entry], lines: frozenset[str], connection: Connection
+    ) -> Entered:
+        return enter(connection, self._process, batch, lines)
 
     def _make(self, missing: Sequence[WindowRow], connection: Connection) -> str | None:
         return make_windows(connection, self._process.statements, missing)
@@ -206,16 +221,23 @@ class BatchWriter:
     def _answer(self, batch: Sequence[Entry], entered: Entered) -> None:
         self.broken = False
         for entry, outcome in zip(batch, entered.outcomes, strict=True):
+            if isinstance(outcome, Waits) and isinstance(entry, Open):
+                self.waiting.add(entry, outcome.scope)
+                continue
             entry.answer(outcome)  # type: ignore[arg-type]  # each kind has its own
+            if isinstance(entry, Open):
+                self.waiting.remove(entry)
+            elif isinstance(entry, Close):
+                self.waiting.wake(entry.windows)
 
     async def _suspend(self, batch: Sequence[Entry], error: BaseException) -> None:
         """Refuse whoever waits, keep what must not be lost, and try again a little later."""
         if not self.broken:
             _LOG.error("the ledger can't be written: %s", error)
         self.broken = True
-        waiting = [*batch, *self._queue]
+        asked = [*self.waiting.dismiss(), *batch, *self._queue]
         self._queue.clear()
-        for entry in waiting:
+        for entry in asked:
             self._refuse(entry)
             if isinstance(entry, Close):
                 entry.verify = True
