@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import fields, replace
 
 import pytest
+from sqlalchemy import update
 
 from app.core.errors import (
     APIConnectionError,
@@ -17,6 +18,7 @@ from app.core.errors import (
     RateLimitError,
 )
 from app.ports import Attempt
+from app.store.database.tables import keys
 from app.store.ledger.windows import GlobalBudget
 from tests.store.ledger.till import CENT, HAIKU, Till, charge, reservation
 
@@ -361,7 +363,8 @@ async def test_another_keys_secret_opens_nothing(till: Till) -> None:
 
 async def test_an_expired_key_is_refused_at_its_next_hold(till: Till) -> None:
     key = await till.key()
-    await till.keys.update(key.id, {"expires_at": "2026-01-01"})
+    past = update(keys).values(expires_us=1)
+    await till.database.write(lambda connection: connection.execute(past))
     with pytest.raises(InvalidApiKey):
         await till.call(reservation(key), 0)
 
