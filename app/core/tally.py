@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.core.request import Block
 
 MARK = "cache_control"
+SEALED = 3  # fields of a thinking block: type, thinking and signature
 FRAMED = 2  # fields of a plain message: role and content; of a plain text block: type and text
 _WALKED = frozenset({"content", "tool_changes"})  # what holds blocks of its own
 _OF_TEXTS = frozenset({"type", "text"})
@@ -28,6 +29,7 @@ _OF_IMAGES = frozenset({"type", "source"})
 _OF_DOCUMENTS = frozenset({"type", "source", "title", "context"})
 _OF_SOURCES = frozenset({"type", "media_type", "data", "content", "url", "file_id"})
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+_OF_THOUGHTS = ("thinking", "signature", "data")
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
@@ -134,9 +136,10 @@ def _rest(block: Block, known: frozenset[str], tally: Tally) -> None:
 
 def _thinking(block: Block, tally: Tally) -> None:
     """Sealed thinking reaches the model whole, and its seal is no shorter."""
-    for name, given in block.items():
-        if name != "type":
-            add_text(given, tally)
+    for name in _OF_THOUGHTS:
+        add_text(block.get(name), tally)
+    if len(block) > SEALED:
+        _rest(block, frozenset({"type", *_OF_THOUGHTS}), tally)
 
 
 def _image(block: Block, tally: Tally) -> None:

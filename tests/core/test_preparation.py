@@ -91,6 +91,156 @@ def test_no_bound_and_a_limit_do_not_go_together() -> None:
         ready(request, KEY, replace(POLICY, globally_limited=True))
 
 
+DOCUMENT = {"type": "document", "source": {"type": "url", "url": "https://x.example/a.pdf"}}
+
+
+def with_block(**block: Any) -> Request:
+    return Request("auto", ({"role": "user", "content": [block]},))
+
+
+def with_tool(**tool: Any) -> Request:
+    return Request("auto", USER, tools=(tool,))
+
+
+def with_option(**options: Any) -> Request:
+    return Request("auto", USER, options=options)
+
+
+REFUSED = [
+    # request, the field that is named
+    (with_option(new_field={"a": 1}), "new_field"),
+    (with_option(new_field=False), "new_field"),
+    (with_option(container="c"), "container"),
+    (with_option(container={"skills": [{"skill_id": "s"}]}), "container"),
+    (with_option(mcp_servers=[{"url": "https://x.example"}]), "mcp_servers"),
+    (with_option(compaction={"type": "summarize"}), "compaction"),
+    (with_option(thread={"type": "create"}), "thread"),
+    (with_option(plugins=[{"id": "web"}]), "plugins"),
+    (with_option(fallbacks="default"), "fallbacks"),
+    (
+        with_option(context_management={"edits": [{"type": "compact_20260112"}]}),
+        "context_management.compact_20260112",
+    ),
+    (
+        with_option(context_management={"edits": [{"type": "clear_later"}]}),
+        "context_management.clear_later",
+    ),
+    (with_tool(type="custom_search", name="s", max_uses=1), "tools.s"),
+    (with_tool(type="bash_20990101", name="bash"), "tools.bash"),
+    (with_tool(type="web_search_20990101", name="web_search", max_uses=1), "tools.web_search"),
+    (with_tool(type="code_execution_20260521", name="code", max_uses=1), "tools.code"),
+    (with_tool(type="mcp_toolset", mcp_server_name="s", max_uses=1), "tools.mcp_toolset"),
+    (with_tool(type="tool_search_tool_regex_20251119", name="r", max_uses=1), "tools.r"),
+    (with_tool(type="web_fetch_20260318", name="web_fetch"), "tools.web_fetch"),
+    (with_tool(type="x" * 1_000), f"tools.{'x' * 74}"),
+    (with_block(type="new_block", text="t"), "content.new_block"),
+    (with_block(type="tool_result", tool_use_id="t", content=[{"type": "new"}]), "content.new"),
+    (
+        Request("auto", USER, system=({"type": "new_block", "text": "t"},)),
+        "content.new_block",
+    ),
+    (
+        with_block(type="tool_addition", tool={"type": "tool_definition", "definition": SEARCH}),
+        "tools.web_search",
+    ),
+    (with_block(type="tool_addition", tool={"type": "new"}), "content.tool_addition.new"),
+]
+
+
+@pytest.mark.parametrize(("request_", "param"), REFUSED)
+def test_what_has_no_known_bound_is_refused_where_there_is_a_limit(
+    request_: Request, param: str
+) -> None:
+    limits = [
+        (LIMITED, POLICY),
+        (replace(KEY, model_budgets_nano_usd={"sonnet-model": 1}), POLICY),
+        (replace(KEY, team_limited=True), POLICY),
+        (KEY, replace(POLICY, globally_limited=True)),
+    ]
+    for key, policy in limits:
+        with pytest.raises(UnboundedCost) as refused:
+            ready(request_, key, policy)
+        assert refused.value.param == param
+        assert param in refused.value.message
+    assert ready(request_).bound.nano_usd > 0
+
+
+SERVED = [
+    with_option(
+        output_config={"effort": "high", "new": "x"},
+        context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        metadata={"user_id": "u", "new": 1},
+        thinking={"type": "adaptive", "new": 1},
+        tool_choice={"type": "auto", "new": 1},
+        fallback_credit_token="t",
+        diagnostics={"previous_message_id": None},
+        new_field=None,
+        mcp_servers=[],
+        container=None,
+    ),
+    with_tool(name="f", input_schema={}, new={"a": 1}),
+    with_tool(type="bash_20250124", name="bash", new={"a": 1}),
+    with_tool(type="memory_20250818", name="memory"),
+    with_tool(**SEARCH, max_uses=5, new={"a": 1}),
+    with_block(type="text", text="t", new={"a": 1}),
+    with_block(**DOCUMENT),
+    with_block(type="container_upload", file_id="f"),
+    with_block(type="server_tool_use", id="s", name="web_search", input={}, new=1),
+    with_block(type="tool_addition", tool={"type": "tool_reference", "name": "f"}),
+    with_block(
+        type="tool_addition",
+        tool={"type": "tool_definition", "definition": {"name": "f", "input_schema": {}}},
+    ),
+    Request("auto", ({"role": "user", "content": "x", "new": {"a": 1}},)),
+]
+
+
+@pytest.mark.parametrize("request_", SERVED)
+def test_what_is_known_is_served_with_unknown_fields_in_it(request_: Request) -> None:
+    assert ready(request_, LIMITED).bound.unbounded == ()
+
+
+NOT_COUNTED = [
+    with_block(**DOCUMENT),
+    with_block(type="tool_result", tool_use_id="t", content=[DOCUMENT]),
+    with_block(type="document", source={"type": "file", "file_id": "f"}),
+    with_block(type="document", source={"type": "content", "content": [DOCUMENT]}),
+    with_block(type="container_upload", file_id="f"),
+    with_block(type="image", source={"type": "url", "url": "https://x.example/a.png"}),
+    with_block(type="image", source={"type": "file", "file_id": "f"}),
+    with_tool(**SEARCH, max_uses=1),
+    with_option(fallbacks=[{"model": "sonnet-model"}]),
+]
+
+
+@pytest.mark.parametrize("request_", NOT_COUNTED)
+def test_what_the_body_alone_does_not_decide_is_never_counted(request_: Request) -> None:
+    prepared = ready(request_, LIMITED)
+    assert not prepared.bound.input_is_loose
+    assert not prepared.count_may_help(10**15)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rate"), [(None, 3_300), ("us", 3_300), ("global", 3_000), ("eu", 3_300)]
+)
+def test_a_workspace_in_the_us_is_held_at_its_price_where_no_place_is_named(
+    asked: str | None, rate: int
+) -> None:
+    """The model costs 1.1 times its $3 per million there."""
+    modern = replace(CATALOG.models["modern-model"], us_by_default=True)
+    policy = replace(POLICY, catalog=replace(CATALOG, models={"modern-model": modern}))
+    request = Request("modern-model", USER, max_tokens=0, options={"inference_geo": asked})
+    prepared = ready(request, LIMITED, policy, adapted=False)
+    assert prepared.bound.nano_usd == 1_000 * rate
+    assert price(prepared.worst_usage, prepared.prices).total == 1_000 * rate
+
+
+@pytest.mark.parametrize("options", [{"speed": "fast"}, {"speed": "new"}, {"service_tier": "fast"}])
+def test_whatever_may_be_served_fast_is_held_at_that_price(options: dict[str, str]) -> None:
+    request = Request("modern-model", USER, max_tokens=0, options=options)
+    assert ready(request, LIMITED, adapted=False).bound.nano_usd == 1_000 * 6_000
+
+
 def test_routing_savings_are_held_against_the_strongest_tier() -> None:
     routed = ready(Request("auto", USER))
     assert routed.strongest is CATALOG.models["sonnet-model"].schedule[0]

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
 from app.core.measure import measure
-from app.core.models import Catalog
+from app.core.models import Catalog, Model
 from app.core.request import Request
 from app.core.routing import Reason, Route, Rules, route
 from tests.core.catalogs import CATALOG, HAIKU, MODERN, SONNET
@@ -129,3 +129,90 @@ def test_a_tier_whose_model_is_off_is_not_routed_to() -> None:
     assert routed(asks(), catalog=off) == (Route("sonnet", 0.0, Reason.ONLY_ALLOWED), SONNET.id)
     with pytest.raises(ModelNotFound):
         routed(asks(model="haiku"), catalog=off)
+
+
+PREFILL = {"role": "assistant", "content": "The answer is"}
+ROOMY = replace(HAIKU, id="roomy", limits=replace(HAIKU.limits, context_window_tokens=10_000_000))
+
+
+def asking(**options: object) -> Request:
+    return replace(asks(), options=options)
+
+
+NEEDS = [
+    # request, tiers (cheap, strong), where it goes, why
+    (asking(thinking={"type": "adaptive"}), (HAIKU, SONNET), SONNET, Reason.NEEDS_THINKING),
+    (asking(thinking={"type": "disabled"}), (HAIKU, SONNET), HAIKU, Reason.DEFAULT),
+    (
+        asking(thinking={"type": "enabled", "budget_tokens": 2_000}),
+        (HAIKU, SONNET),
+        HAIKU,
+        Reason.DEFAULT,
+    ),
+    (
+        asking(thinking={"type": "enabled", "budget_tokens": 64_000}),  # more than haiku writes
+        (HAIKU, SONNET),
+        SONNET,
+        Reason.NEEDS_THINKING,
+    ),
+    (
+        asking(thinking={"type": "enabled", "budget_tokens": 2_000}),
+        (MODERN, SONNET),
+        SONNET,
+        Reason.NEEDS_THINKING,
+    ),
+    (
+        asking(thinking={"type": "between_tools"}),
+        (HAIKU, MODERN),
+        MODERN,
+        Reason.NEEDS_THINKING,
+    ),
+    (asking(thinking={"type": "disabled"}), (MODERN, HAIKU), HAIKU, Reason.NEEDS_THINKING),
+    (asking(thinking=None), (HAIKU, MODERN), HAIKU, Reason.DEFAULT),
+    (asking(output_config={"effort": "high"}), (HAIKU, SONNET), SONNET, Reason.NEEDS_EFFORT),
+    (asking(output_config={"format": {}}), (HAIKU, SONNET), HAIKU, Reason.DEFAULT),
+    (
+        asking(inference_geo="us"),
+        (HAIKU, replace(MODERN, accepts=replace(MODERN.accepts, us=True))),
+        MODERN,
+        Reason.NEEDS_GEO,
+    ),
+    (asking(inference_geo=None), (HAIKU, MODERN), HAIKU, Reason.DEFAULT),
+    (
+        asking(speed="fast"),
+        (HAIKU, replace(MODERN, accepts=replace(MODERN.accepts, fast=True))),
+        MODERN,
+        Reason.NEEDS_SPEED,
+    ),
+    (
+        replace(asks(), messages=(*asks().messages, PREFILL)),
+        (SONNET, replace(HAIKU, accepts=replace(HAIKU.accepts, prefill=True))),
+        HAIKU,
+        Reason.NEEDS_PREFILL,
+    ),
+    # three bytes a token: 3,000,003 bytes may be a token too many for a million
+    (asks("x" * 3_000_003), (ROOMY, SONNET), ROOMY, Reason.NEEDS_CONTEXT),
+    (asks("x" * 3_000_002), (ROOMY, SONNET), SONNET, Reason.LONG_TEXT),
+]
+
+
+@pytest.mark.parametrize(("request_", "tiers", "model", "reason"), NEEDS)
+def test_auto_keeps_away_from_a_tier_that_refuses_what_another_takes(
+    request_: Request, tiers: tuple[Model, Model], model: Model, reason: Reason
+) -> None:
+    cheap, strong = tiers
+    catalog = Catalog({m.id: m for m in tiers}, {}, {"cheap": cheap.id, "strong": strong.id})
+    chosen, found = routed(request_, catalog=catalog)
+    assert (found, chosen.reason) == (model.id, reason)
+    assert catalog.tiers[chosen.tier or ""] == found
+
+
+def test_a_need_that_no_usable_tier_meets_leaves_the_choice() -> None:
+    thinks = asking(thinking={"type": "adaptive"})
+    assert routed(thinks, allowed=("haiku",)) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+    assert routed(replace(thinks, model="haiku"))[0].reason == Reason.FORCED_TIER
+
+
+def test_no_tier_is_shown_as_a_dash() -> None:
+    assert routed(asks(model="small"))[0].label == "-"
+    assert routed(asks())[0].label == "haiku"

@@ -28,7 +28,9 @@ from app.simulator.facts import MODELS as VENDOR_MODELS
 from app.simulator.prompt import is_web_search, read_prompt
 from app.simulator.tokens import SEARCH_RESULT_TOKENS
 from app.simulator.validation import Asked, check
+from tests.ledger_e2e import naive_tokenizer
 from tests.ledger_e2e.bodies import Json, chat_bodies, message_bodies
+from tests.ledger_e2e.odd_bodies import odd_bodies
 
 TODAY = date(2026, 11, 21)
 KEY = Key("key_1", "n", "tk-", datetime(2026, 1, 1, tzinfo=UTC), max_budget_nano_usd=10**15)
@@ -111,6 +113,16 @@ def law(examples: int) -> settings:
     """So many examples that the vendor would answer; what it refuses does not count."""
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(max_examples=examples, suppress_health_check=quiet)
+
+
+@law(300)
+@given(body=odd_bodies())
+def test_no_prompt_counts_more_than_was_held_even_by_the_dearest_tokenizer(body: Json) -> None:
+    request = anthropic_messages.parse(orjson.dumps(body))
+    prepared = prepare(request, KEY, policy("auto"), TODAY, adapted=False)
+    counted = naive_tokenizer.tokens(body)
+    target(counted / prepared.bound.input_tokens)
+    assert counted <= prepared.bound.input_tokens or counted > 1_000_000
 
 
 ttls = st.sampled_from(["auto", "1h"])
