@@ -29,6 +29,7 @@ from app.store.ledger.ledger import SqlLedger
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.metrics import Metrics
+from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
 from app.web.running import RunningGateway
 from app.wiring import Boot, global_budget, policy_of, retries_of, upstreams
@@ -110,12 +111,12 @@ def create_app(
     )
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, object]]:
         await _open(ledger)
         _settle_memory()
         watcher = asyncio.create_task(follow_config(running, boot, recorder))
         try:
-            yield
+            yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
         finally:
             watcher.cancel()
             await ledger.close()

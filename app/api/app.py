@@ -18,14 +18,14 @@ from app.web.errors import envelope, error_headers, row_of
 from app.web.headers import REQUEST_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
     from app.web.running import RunningGateway
 
-    Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+    Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]
 
 _log = logging.getLogger("tollkeeper.api")
 

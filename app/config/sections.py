@@ -112,6 +112,8 @@ Identifiers = tuple[Identifier, ...]
 
 class Server(Section):
     max_body_bytes: Annotated[Positive, Field(le=MOST_BODY_BYTES)] = 33_554_432
+    body_timeout_s: Seconds = 120
+    max_pending_bytes: Positive = 536_870_912
     shutdown_grace_s: SecondsFromZero = 30
     metrics_public: Flag = False
     trusted_proxies: tuple[Annotated[Text, AfterValidator(_network)], ...] = ()

@@ -15,6 +15,8 @@ GatewayError
 │   ├── NotSupported              no such route
 │   ├── DuplicateRequest          the idempotency key is running or was billed
 │   ├── RequestTooLarge           body over `server.max_body_bytes`
+│   ├── RequestTimeout            the body did not arrive within `server.body_timeout_s`
+│   ├── GatewayOverloaded         bodies still arriving hold more than `server.max_pending_bytes`
 │   ├── RateLimitExceeded         the key's own rate limit
 │   └── LedgerUnavailable         the ledger can't hold: fail closed
 └── UpstreamError                 the call was made, or tried
@@ -104,6 +106,14 @@ class DuplicateRequest(Refusal):
 
 class RequestTooLarge(Refusal):
     """The body is larger than the gateway takes."""
+
+
+class RequestTimeout(Refusal):
+    """The body did not arrive in time."""
+
+
+class GatewayOverloaded(Refusal):
+    """Bodies that are still arriving hold more memory than they may together."""
 
 
 class RateLimitExceeded(Refusal):

@@ -22,27 +22,44 @@ MASTER_CALLS_NOTHING = (
 )
 
 
-def presented(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The secret that a request carries.  Raises InvalidApiKey when it carries none."""
-    api_key = None
+def secrets(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """What a request carries that may be a key: the bearer token, then `x-api-key`.
+
+    Clients send both, one of them another vendor's or empty, so each is tried.
+    """
+    bearer = api_key = ""
     for name, value in headers:
         if name == b"authorization":
             text = value.decode("latin-1")
             if text[: len(BEARER)].lower() == BEARER:
-                return text[len(BEARER) :].strip()
+                bearer = text[len(BEARER) :].strip()
         elif name == b"x-api-key":
             api_key = value.decode("latin-1").strip()
-    if api_key:
-        return api_key
-    raise InvalidApiKey("no API key: send 'Authorization: Bearer tk-...' or 'x-api-key: tk-...'")
+    if not bearer or bearer == api_key:
+        return [api_key] if api_key else []
+    return [bearer, api_key] if api_key else [bearer]
+
+
+def presented(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """As `secrets`.  Raises InvalidApiKey when there is none."""
+    found = secrets(headers)
+    if not found:
+        raise InvalidApiKey(
+            "no API key: send 'Authorization: Bearer tk-...' or 'x-api-key: tk-...'"
+        )
+    return found
 
 
 async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key:
     """The key that calls.  Raises InvalidApiKey, saying why to who holds the secret."""
-    secret = presented(headers)
-    key = keys.find_cached(secret) or await keys.find(secret)
+    given = presented(headers)
+    key = None
+    for secret in given:
+        key = keys.find_cached(secret) or await keys.find(secret)
+        if key is not None:
+            break
     if key is None:
-        raise InvalidApiKey(_unknown(secret))
+        raise InvalidApiKey(_unknown(given))
     now = datetime.now(UTC)
     if key.revoked_at is not None:
         raise InvalidApiKey("this API key was revoked")
@@ -53,9 +70,9 @@ async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key
     return key
 
 
-def _unknown(secret: str) -> str:
+def _unknown(given: list[str]) -> str:
     """Other vendors' keys are known by their first letters; more would help who guesses."""
-    if secret.startswith("sk-ant-"):
+    if any(secret.startswith("sk-ant-") for secret in given):
         return "this is a key of Anthropic's own: send a virtual key of this gateway, tk-..."
     return "the API key is not known here"
 
@@ -66,26 +83,21 @@ async def known_caller(exchange: Exchange) -> Key:
     try:
         key = await caller(exchange.headers, running.store.keys)
     except InvalidApiKey as error:
-        if same(_secret_or_nothing(exchange.headers), running.master_key):
+        if any(same(secret, running.master_key) for secret in secrets(exchange.headers)):
             raise InvalidApiKey(MASTER_CALLS_NOTHING) from error
         raise
     exchange.key_id = key.id
     return key
 
 
-def _secret_or_nothing(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    try:
-        return presented(headers)
-    except InvalidApiKey:
-        return ""
-
-
 def check_master(headers: Iterable[tuple[bytes, bytes]], master_key: str) -> None:
     """Raise InvalidApiKey unless the request carries the master key."""
-    secret = presented(headers)
-    if not same(secret, master_key):
-        given = ", not a virtual key" if secret.startswith("tk-") else ""
-        raise InvalidApiKey(f"this route needs the master key{given}")
+    given = presented(headers)
+    if not any(same(secret, master_key) for secret in given):
+        virtual = any(secret.startswith("tk-") for secret in given)
+        raise InvalidApiKey(
+            "this route needs the master key" + (", not a virtual key" if virtual else "")
+        )
 
 
 def same(given: str, wanted: str) -> bool:

@@ -45,6 +45,8 @@ ROWS: dict[type[BaseException], Row] = {
     errors.NotSupported: Row(404, INVALID, "not_supported", "not_found_error"),
     errors.DuplicateRequest: Row(409, INVALID, "duplicate_request", "conflict_error"),
     errors.RequestTooLarge: Row(413, INVALID, "request_too_large", "request_too_large"),
+    errors.RequestTimeout: Row(408, INVALID, "request_timeout", "timeout_error"),
+    errors.GatewayOverloaded: Row(503, "api_error", "gateway_overloaded", "overloaded_error"),
     errors.RateLimitExceeded: Row(
         429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"
     ),
@@ -122,6 +124,8 @@ def error_headers(error: BaseException) -> list[Header]:
         headers.append((b"x-should-retry", b"false"))
     if isinstance(error, errors.RateLimitExceeded):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    if isinstance(error, errors.GatewayOverloaded):
+        headers.append((b"retry-after", b"1"))
     if isinstance(error, errors.APIStatusError):
         wait = error.headers.get(RETRY_AFTER) or _whole_seconds(error.headers.get(RETRY_AFTER_MS))
         if wait is None and isinstance(error, errors.RateLimitError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from app.core.errors import BadRequest, RequestTooLarge
+from app.web.bodies import BODY_IS_LATE, Arriving, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +21,7 @@ Dialect = Literal["openai", "anthropic"]
 
 JSON: Header = (b"content-type", b"application/json")
 SSE: Header = (b"content-type", b"text/event-stream; charset=utf-8")
+CLOSE: Header = (b"connection", b"close")
 NO_STORE: Header = (b"cache-control", b"no-store")
 UNBUFFERED: Header = (b"x-accel-buffering", b"no")
 
@@ -57,23 +58,22 @@ class Exchange:
         return None if value is None else str(value, "latin-1")
 
     async def body(self) -> bytes:
-        """The whole body.  Raises RequestTooLarge as soon as it is known to be too large."""
+        """The whole body.
+
+        Raises RequestTooLarge as soon as it is known to be too large, and as `Arriving.whole`.
+        """
         most = self.running.settings.server.max_body_bytes
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > most:
-            raise _too_large(most)
-        parts, size, more = [], 0, True
-        while more:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest("the client left before its request was whole")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > most:
-                raise _too_large(most)
-            parts.append(part)
-            more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            raise too_large(most)
+        running = self.running
+        return await Arriving(
+            self.scope,
+            self.receive,
+            running.pending,
+            most,
+            running.settings.server.max_pending_bytes,
+        ).whole()
 
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the answer's status and headers, with those that every answer carries."""
@@ -93,7 +93,11 @@ class Exchange:
     async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Send one whole JSON answer."""
         own = [JSON, (b"content-length", b"%d" % len(body)), *headers, *self.running.every]
-        at_once = self.scope.get(WHOLE_ANSWER)
+        at_once = None
+        if BODY_IS_LATE in self.scope:
+            own.append(CLOSE)
+        else:
+            at_once = self.scope.get(WHOLE_ANSWER)
         if at_once is None or not at_once(status, own, body):
             await self._start(status, own)
             await self.last(body)
@@ -101,7 +105,3 @@ class Exchange:
     async def answer_plainly(self, body: bytes) -> None:
         """Send one whole JSON answer that was not priced."""
         await self.answer(200, [(b"x-request-id", self.request_id.encode())], body)
-
-
-def _too_large(most_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(f"the body is larger than {most_bytes} bytes")

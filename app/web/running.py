@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from app.ports import Recorder as Told
+from app.web.bodies import Pending
 
 if TYPE_CHECKING:
     from app.config.settings import Settings
@@ -53,4 +54,5 @@ class RunningGateway:
     metrics_token: str | None = None
     every: tuple[Header, ...] = ()
     config_refusal: str | None = None
+    pending: Pending = field(default_factory=Pending)
     retired: list[Upstream] = field(default_factory=list)

@@ -36,7 +36,7 @@ def declared(*groups: str) -> set[str]:
     requirements = list(project["project"]["dependencies"])
     for group in groups:
         requirements += project["dependency-groups"][group]
-    return {re.split(r"[\[<>=; ]", requirement)[0].lower() for requirement in requirements}
+    return {re.split(r"[\[<>=~; ]", requirement)[0].lower() for requirement in requirements}
 
 
 def test_the_runtime_lock_pins_every_dependency() -> None:

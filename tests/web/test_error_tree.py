@@ -26,6 +26,8 @@ LEAVES = {
     "NotSupported": (404, "not_supported", INVALID, "not_found_error"),
     "DuplicateRequest": (409, "duplicate_request", INVALID, "conflict_error"),
     "RequestTooLarge": (413, "request_too_large", INVALID, "request_too_large"),
+    "RequestTimeout": (408, "request_timeout", INVALID, "timeout_error"),
+    "GatewayOverloaded": (503, "gateway_overloaded", "api_error", "overloaded_error"),
     "RateLimitExceeded": (429, "rate_limit_exceeded", "rate_limit_error", "rate_limit_error"),
     "LedgerUnavailable": (503, "ledger_unavailable", API, API),
     "BadRequestError": (400, "invalid_request", INVALID, INVALID),
@@ -40,7 +42,7 @@ LEAVES = {
     "ServiceUnavailableError": (502, "upstream_error", API, API),
     "DeadlineExceededError": (504, "upstream_timeout", API, "timeout_error"),
     "OverloadedError": (503, "upstream_overloaded", API, "overloaded_error"),
-    "APIConnectionError": (502, "upstream_error", API, API),
+    "StaleConnectionError": (502, "upstream_error", API, API),
     "APITimeoutError": (504, "upstream_timeout", API, "timeout_error"),
     "APIResponseValidationError": (502, "upstream_error", API, API),
 }
@@ -48,6 +50,7 @@ LEAVES = {
 BRANCHES = {
     "BadRequest": (400, "invalid_request", INVALID, INVALID),
     "InternalServerError": (502, "upstream_error", API, API),
+    "APIConnectionError": (502, "upstream_error", API, API),
 }
 UPSTREAMS = {
     "BadRequestError": 400,

@@ -64,14 +64,16 @@ class Counted:
 
 
 @asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    yield
+async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, object]]:
+    yield {}
 
 
 @asynccontextmanager
 async def face(error: Exception, recorder: Counted) -> AsyncIterator[httpx2.AsyncClient]:
     """The HTTP face over a broken store."""
-    settings = SimpleNamespace(server=SimpleNamespace(max_body_bytes=1_000))
+    settings = SimpleNamespace(
+        server=SimpleNamespace(max_body_bytes=1_000, max_pending_bytes=10_000)
+    )
     running = RunningGateway(
         gateway=cast("Any", None),
         settings=cast("Any", settings),
@@ -130,4 +132,5 @@ async def test_readiness_says_that_the_ledger_is_gone() -> None:
     assert answer.json() == {
         "status": "ledger_unavailable",
         "message": "the ledger can't be reached",
+        "config_refused": None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -64,11 +65,18 @@ async def messages_count_tokens(exchange: Exchange) -> None:
 async def _incoming(exchange: Exchange, *, counted: bool) -> Incoming:
     key = await known_caller(exchange)
     request = await read(parse_count_tokens if counted else parse, exchange)
-    headers = dict(_own_headers(exchange))
+    headers = own_headers(exchange.headers)
     return incoming_of(request, key, exchange, NATIVE, native_headers=headers)
 
 
-def _own_headers(exchange: Exchange) -> list[tuple[str, str]]:
-    """The caller's `anthropic-*` headers, which go upstream as they are."""
-    given: list[Header] = [h for h in exchange.headers if h[0].startswith(PASSED_ON)]
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in given]
+def own_headers(headers: Iterable[Header]) -> dict[str, str]:
+    """The caller's `anthropic-*` headers, which go upstream as they are.
+
+    One that comes several times, as Go's client sends a line for each beta, is one list.
+    """
+    own: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        if raw_name.startswith(PASSED_ON):
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            own[name] = f"{own[name]},{value}" if own.get(name) else value
+    return own

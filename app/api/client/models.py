@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.models import Catalog, Model
 
-PREFIX = "/v1/models"
+MODELS = "/models"
 
 
 async def models(exchange: Exchange) -> None:
@@ -25,7 +25,7 @@ async def models(exchange: Exchange) -> None:
     key = await known_caller(exchange)
     catalog = exchange.running.gateway.policy.catalog
     listed = list(listing(catalog, key))
-    wanted = exchange.scope["path"][len(PREFIX) :].strip("/")
+    wanted = exchange.scope["path"].partition(MODELS)[2].strip("/")
     body: dict[str, Any]
     if wanted:
         body = _one(wanted, listed, catalog, key)

@@ -1,19 +1,13 @@
-"""The client API's routes, outside any framework: a table of paths and plain ASGI endpoints."""
+"""The client API's door: plain ASGI for its own routes, everything else goes on to FastAPI."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
-from app.api.client.chat import chat_completions
-from app.api.client.messages import messages, messages_count_tokens
-from app.api.client.models import PREFIX, models
-from app.api.client.responses import responses
-from app.core.errors import NotSupported
-from app.web.auth import known_caller
-from app.web.errors import Endpoint, guarded
-from app.web.exchange import Dialect, Exchange
+from app.api.client.paths import find_route
+from app.web.bodies import BODY_IS_LATE, Arriving
+from app.web.errors import guarded
+from app.web.exchange import CLOSE, Exchange
 from app.web.headers import REQUEST_ID, new_request_id
 
 if TYPE_CHECKING:
@@ -21,28 +15,11 @@ if TYPE_CHECKING:
 
     from app.web.running import RunningGateway
 
-POST: dict[str, tuple[Endpoint, Dialect]] = {
-    "/v1/chat/completions": (chat_completions, "openai"),
-    "/v1/responses": (responses, "openai"),
-    "/v1/messages": (messages, "anthropic"),
-    "/v1/messages/count_tokens": (messages_count_tokens, "anthropic"),
-}
-
-
-async def own_key(exchange: Exchange) -> None:
-    """`GET /v1/key`: the caller's own key object."""
-    key = await known_caller(exchange)
-    await exchange.answer_plainly(orjson.dumps(await exchange.running.store.keys.get(key.id)))
-
-
-async def not_supported(exchange: Exchange) -> None:
-    """Every other `/v1/*`.  Raises NotSupported."""
-    scope = exchange.scope
-    raise NotSupported(f"{scope['method']} {scope['path']} is not supported by this gateway")
+MOST_OTHER_BODY_BYTES = 1 << 20  # of a request outside the client API
 
 
 class ClientApi:
-    """Serves `/v1/*` and hands every other path to `rest`."""
+    """Serves the client routes and hands every other path to `rest`."""
 
     def __init__(self, running: RunningGateway, rest: ASGIApp) -> None:
         self._running = running
@@ -53,21 +30,32 @@ class ClientApi:
         if scope["type"] != "http":
             await self._rest(scope, receive, _without_traceback(send))
             return
-        if not scope["path"].startswith("/v1/"):
-            scope[REQUEST_ID] = request_id = new_request_id()
-            await self._rest(scope, receive, self._identified(send, request_id))
-            return
-        endpoint, dialect = find_route(scope["method"], scope["path"])
         request_id = new_request_id()
-        await guarded(endpoint, Exchange(scope, receive, send, self._running, dialect, request_id))
+        route = find_route(scope["method"], scope["path"])
+        if route is None:
+            await self._others(scope, receive, send, request_id)
+            return
+        exchange = Exchange(scope, receive, send, self._running, route.dialect, request_id)
+        await guarded(route.endpoint, exchange)
 
-    def _identified(self, send: Send, request_id: str) -> Send:
+    async def _others(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        scope[REQUEST_ID] = request_id
+        running = self._running
+        most_pending = running.settings.server.max_pending_bytes
+        body = Arriving(scope, receive, running.pending, MOST_OTHER_BODY_BYTES, most_pending)
+        try:
+            await self._rest(scope, body.next, self._identified(scope, send, request_id))
+        finally:
+            body.forget()
+
+    def _identified(self, scope: Scope, send: Send, request_id: str) -> Send:
         """`send` with the headers that every answer carries."""
         own = [(b"x-request-id", request_id.encode()), *self._running.every]
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *own]}
+                closing = [CLOSE] if BODY_IS_LATE in scope else []
+                message = {**message, "headers": [*message.get("headers", ()), *own, *closing]}
             await send(message)
 
         return identified
@@ -80,15 +68,3 @@ def _without_traceback(send: Send) -> Send:
         await send({"type": message["type"]})
 
     return told
-
-
-def find_route(method: str, path: str) -> tuple[Endpoint, Dialect]:
-    """The endpoint behind a client path, and the dialect of its errors."""
-    if method == "POST" and path in POST:
-        return POST[path]
-    if method in ("GET", "HEAD"):
-        if path == PREFIX or path.startswith(PREFIX + "/"):
-            return models, "openai"
-        if path == "/v1/key":
-            return own_key, "openai"
-    return not_supported, "openai"

@@ -175,7 +175,7 @@ def _operation(route: Any, security: Security) -> Operation:  # noqa: ANN401 - a
         refusals.add(413)
     if route.name == "metrics":
         security, refusals = METRICS_KEY, {401, 500}
-    (method,) = route.methods
+    (method,) = route.methods - {"HEAD"}
     return Operation(
         method=method.lower(),
         path=route.path,

@@ -13,7 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.web.exchange import WHOLE_ANSWER
-from app.web.protocol import MOST_JOINED_BYTES, LimitedProtocol
+from app.web.protocol import LimitedProtocol
+from app.web.whole_answer import MOST_JOINED_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
