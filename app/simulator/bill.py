@@ -1,4 +1,4 @@
-"""The simulator's own bill: usage on the wire x its own price table, exact."""
+"""What one model's tokens cost: usage on the wire x the simulator's own price table, exact."""
 
 from __future__ import annotations
 

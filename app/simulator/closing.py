@@ -5,11 +5,12 @@ from __future__ import annotations
 from app.simulator.call import Call
 from app.simulator.outcome import Outcome
 from app.simulator.scripts import Fault
+from app.simulator.settlement import amount_nano_usd, cut_usage
 
 
 def begin(call: Call, outcome: Outcome) -> None:
     """From the first byte on, what this request wrote can be read by others."""
-    call.simulator.cache.write(outcome.plan, call.simulator.clock.now_s())
+    call.simulator.cache.write(outcome.attempt.plan, call.simulator.clock.now_s())
 
 
 def charge(call: Call, outcome: Outcome, fault: Fault, sent_tokens: int | None = None) -> None:
@@ -18,8 +19,12 @@ def charge(call: Call, outcome: Outcome, fault: Fault, sent_tokens: int | None =
         return
     usage = outcome.usage
     if sent_tokens is not None:
-        usage = usage | {"output_tokens": sent_tokens}
-    call.journal.charge(call.entry, outcome.model, usage)
+        usage = cut_usage(usage, sent_tokens)
+    attempt = outcome.attempt
+    amount = amount_nano_usd(
+        attempt.model, outcome.message | {"usage": usage}, unsplit_1h=attempt.hour_marks
+    )
+    call.journal.charge(call.entry, amount, usage)
 
 
 async def break_off(call: Call) -> None:

@@ -46,9 +46,14 @@ same (kinds marked * cost nothing unless it is true).
                     ([DONE]); no_blank_line: message_stop lacks its last line feed; no_stop: it
                     does not come
 
-REPLY: {"content": [...], "usage": {...}, "stop_reason", "stop_sequence", "stop_details", "status",
-"headers"}: what is left out is made up as usual.  "body", "sse" (text) or "sse_chunks" (base64) are
-sent to the byte, and billed by the "usage" beside them.
+REPLY: {"content": [...], "usage": {...}, "stop_reason", "stop_sequence", "stop_details", "model",
+"status", "headers"}: what is left out is made up as usual.  "declines": ["cyber", ...] says in
+which category the model declines before any output, then the models of the request's `fallbacks`,
+one after the other; "advises": N how often the advisor tool is asked.  "body", "sse" (text) or
+"sse_chunks" (base64) are sent to the byte, and billed by the "usage" beside them.
+  Billed as the vendor bills: `usage.iterations`, where it is there, entry by entry at each model's
+rates; a refusal without output only in the categories that cost; writes without a split
+("cache_creation": null) for an hour where the request asked for one.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ _IN_DELTA: Final = (
     "output_tokens",
     "server_tool_use",
     "output_tokens_details",
+    "iterations",
 )
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from app.simulator.bill import bill
-from app.simulator.facts import Model
 from app.simulator.json_values import JsonObject, parsed
 
 _MOST_ENTRIES: Final = 100_000
@@ -75,9 +73,8 @@ class Journal:
         self.requests += 1
         self.by_path[entry.path] += 1
 
-    def charge(self, entry: Entry, model: Model, usage: JsonObject) -> None:
+    def charge(self, entry: Entry, amount_nano_usd: int, usage: JsonObject) -> None:
         """Bill an answer; a second charge of the same entry replaces the first."""
-        amount_nano_usd = bill(model, usage).total_nano_usd
         self.billed_nano_usd += amount_nano_usd - entry.billed_nano_usd
         entry.billed_nano_usd = amount_nano_usd
         entry.usage = usage

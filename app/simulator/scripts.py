@@ -79,6 +79,12 @@ class ScriptedReply:
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: JsonObject | None = None
+    model: str | None = None
+    """The name that the answer bears."""
+    declines: tuple[str | None, ...] = ()
+    """In which category each model of the request declines before any output, in turn."""
+    advises: int | None = None
+    """How often the advisor is asked; its `max_uses` holds all the same."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
@@ -183,6 +189,8 @@ def read_fault(order: JsonObject) -> Fault:
 
 def read_reply(order: JsonObject) -> ScriptedReply:
     fields = _known_fields({k: v for k, v in order.items() if k != "sse"}, ScriptedReply)
+    fields["usage"] = fields.get("usage") or {}
+    fields["declines"] = tuple(fields.get("declines") or ())
     if "sse" in order:
         fields["sse_chunks"] = (str(order["sse"]).encode(),)
     elif "sse_chunks" in order:

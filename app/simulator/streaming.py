@@ -60,7 +60,9 @@ class Streaming:
 
     def _events(self) -> Iterator[Event]:
         outcome = self._outcome
-        events = answer_events(outcome.message, outcome.answer, outcome.model, outcome.start_usage)
+        events = answer_events(
+            outcome.message, outcome.answer, outcome.attempt.model, outcome.start_usage
+        )
         return odd_events(events, self._fault)
 
     def _breaks_before(self, event: Event) -> bool:

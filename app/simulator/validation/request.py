@@ -46,7 +46,17 @@ _KNOWN: Final = _COUNTED | {
     "diagnostics",
 }
 _BETA: Final = frozenset(
-    {"context_management", "fallbacks", "compaction", "mcp_servers", "betas", "user_profile_id"}
+    {
+        "billing_policy",
+        "compaction",
+        "context_management",
+        "fallback_credit_token",
+        "fallbacks",
+        "mcp_servers",
+        "thread",
+        "user_profile_id",
+        "workspace_id",
+    }
 )
 
 
