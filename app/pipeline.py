@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.calls.attempts import OpenedStream
 from app.core.adaptation import adapt
+from app.core.billing import Answer, Sent, answer_of, bill
 from app.core.errors import (
     APIResponseValidationError,
     BudgetExceeded,
@@ -17,7 +18,6 @@ from app.core.errors import (
 )
 from app.core.measure import measure
 from app.core.preparation import Policy, Prepared, prepare
-from app.core.pricing import price, snapshot, uncached
 from app.core.receipt import Opening, Receipt
 from app.core.routing import route
 from app.core.values import value
@@ -71,10 +71,10 @@ async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]
         reply = await gateway.retries.run(
             lambda: upstream.send(call), _reply_headers, planned.model.upstreams[0], hold
         )
-        charge = charge_of(reply.usage, planned, "computed", reply.message_id)
+        charge = charge_of(reply.usage, answer_of(reply), planned, "computed", reply.message_id)
         hold.settle(charge)
     opening = _opening(planned, incoming, hold, reply.headers)
-    return reply, _receipt(opening, charge, hold)
+    return reply, _receipt(replace(opening, model=charge.model or opening.model), charge, hold)
 
 
 async def stream(
@@ -120,21 +120,26 @@ async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
 
 
 def charge_of(
-    usage: Usage, planned: Prepared, source: CostSource, message_id: str | None = None
+    usage: Usage,
+    answer: Answer,
+    planned: Prepared,
+    source: CostSource,
+    message_id: str | None = None,
 ) -> Charge:
     """The charge for `usage`, with all it takes to recompute it and the two savings."""
-    prices, strongest = planned.prices, planned.strongest
-    cost = price(usage, prices)
-    total = cost.total
-    cached = usage.prompt_tokens != usage.input_tokens
+    model_id, prices = planned.model.id, planned.prices
+    sent = Sent(model_id, prices, planned.strongest, planned.price_list, planned.day)
+    found = bill(usage, answer, sent)
     return Charge(
         usage=usage,
-        cost=cost,
-        cost_source=source,
-        rates=snapshot(planned.model.id, usage, prices),
-        uncached_nano_usd=price(uncached(usage), prices).total if cached else total,
-        strongest_nano_usd=total if strongest is prices else price(usage, strongest).total,
+        cost=found.cost,
+        cost_source="estimated" if found.unknown else source,
+        rates=found.rates,
+        uncached_nano_usd=found.uncached_nano_usd,
+        strongest_nano_usd=found.strongest_nano_usd,
         message_id=message_id,
+        model=None if found.model == model_id else found.model,
+        unknown=found.unknown,
     )
 
 
@@ -268,11 +273,11 @@ def _receipt(opening: Opening, charge: Charge, hold: Hold) -> Receipt:
 
 def _stream_charge(meter: Meter, planned: Prepared) -> Charge | None:
     if meter.finished and meter.output_is_known and meter.usage is not None:
-        return charge_of(meter.usage, planned, "computed", meter.message_id)
+        return charge_of(meter.usage, meter.answer, planned, "computed", meter.message_id)
     estimate = meter.estimate(planned.request.max_tokens or 0, time.monotonic())
     if estimate is not None and planned.bound.server_tools and not meter.output_is_known:
         # What the vendor's own tools brought in is not told before the end.
         estimate = planned.worst_usage
     if estimate is None:
         return None
-    return charge_of(estimate, planned, "estimated", meter.message_id)
+    return charge_of(estimate, meter.answer, planned, "estimated", meter.message_id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.core.pricing import Cost
     from app.core.request import Reply, Request
     from app.core.routing import Route
-    from app.core.usage import Usage
+    from app.core.usage import Unknown, Usage
 
 NEVER_READ = ("APIConnectionError", "StaleConnectionError")
 CostSource = Literal["computed", "billed", "estimated", "corrected"]
@@ -62,7 +62,8 @@ class Charge:
 
     `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
     on the strongest tier (an upper bound: that tier may cache what this one can't). `model` is the
-    one that answered; None: the one that was asked.
+    one that answered; None: the one that was asked. `unknown`: what had no price and was charged
+    at the dearest figures.
     """
 
     usage: Usage
@@ -73,6 +74,7 @@ class Charge:
     strongest_nano_usd: int
     message_id: str | None = None
     model: str | None = None
+    unknown: tuple[Unknown, ...] = ()
 
 
 @value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from app.config.fields import Positive, Section, Text
 from app.config.sections import Identifier, Identifiers
@@ -148,6 +148,31 @@ def _levels_ascend(levels: tuple[Effort, ...]) -> tuple[Effort, ...]:
     return levels
 
 
+class RefusalPeriod(Section):
+    """From a day on: the categories of refusals that are free, and that are billed.
+
+    `none` stands for a refusal without a category.
+    """
+
+    since: Day = Field(alias="from")
+    free: tuple[Text, ...]
+    billed: tuple[Text, ...] = ()
+    sources: Names
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len({*self.free, *self.billed}) != len(self.free) + len(self.billed):
+            raise ValueError("each category once, free or billed")
+        return self
+
+
+def _refusals_ascend(periods: tuple[RefusalPeriod, ...]) -> tuple[RefusalPeriod, ...]:
+    days = [period.since for period in periods]
+    if sorted(set(days)) != days:
+        raise ValueError("periods in order, each from a later day than the one before")
+    return periods
+
+
 class Entry(Section):
     aliases: Identifiers = ()
     state: State
@@ -162,6 +187,7 @@ class Entry(Section):
 
 class BookFile(Section):
     sources: dict[Text, Text]
+    refusals: Annotated[tuple[RefusalPeriod, ...], AfterValidator(_refusals_ascend)] = ()
     models: dict[Identifier, Entry]
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 
 from app.config.fields import PICO_ALLOWED
 from app.config.names import name_problems
+from app.config.price_list import price_list
 from app.config.prices import Book, BookModel, configured, in_force, known, overridden
 from app.config.problems import ConfigError, KeyPath, Problem, path_text
 from app.config.sections import ModelSettings
@@ -71,7 +72,7 @@ def build_catalog(settings: Settings, books: Mapping[str, Book]) -> Catalog:
     aliases = {alias: model.id for model in models.values() for alias in model.aliases}
     named = {tier: aliases.get(name, name) for tier, name in settings.tiers.items()}
     tiers = {tier: model_id for tier, model_id in named.items() if model_id in models}
-    return Catalog(models=models, aliases=aliases, tiers=tiers)
+    return Catalog(models, aliases, tiers, price_list(models.values(), books))
 
 
 def routing_rules(settings: Settings) -> Rules:

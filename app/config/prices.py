@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from app.config.book_file import BookFile, Entry, Period, State, Twin, TwinsFile
+from app.config.book_file import (
+    BookFile,
+    Entry,
+    Period,
+    RefusalPeriod,
+    State,
+    Twin,
+    TwinsFile,
+)
 from app.config.fields import validated
 from app.config.problems import ConfigError, Problem, path_text
 from app.config.yaml_text import Document, read_yaml
 from app.core.models import Accepts, Limits
+from app.core.price_list import RefusalRule, undated_slug
 from app.core.pricing import CATEGORIES, Prices, PriceStep, Rates, prices_on
 
 BOOKS = Path(__file__).parent.parent / "prices"
@@ -23,9 +32,13 @@ UNKNOWN_SINCE = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class BookModel:
-    """What a book knows of one model: `released` and `retires` are days, UTC."""
+    """What a book knows of one model: `released` and `retires` are days, UTC.
+
+    `figures_of` is the entry that its prices are from: its own, or another vendor's.
+    """
 
     id: str
+    figures_of: str
     aliases: tuple[str, ...]
     state: State
     released: date
@@ -41,11 +54,12 @@ class Book:
 
     name: str
     models: Mapping[str, BookModel]
+    refusals: tuple[RefusalRule, ...] = ()
 
     def find(self, name: str) -> BookModel | None:
-        """The model with that id or alias."""
-        if name in self.models:
-            return self.models[name]
+        """The model with that id or alias; OpenRouter's dated slugs are aliases."""
+        if (slug := undated_slug(name)) in self.models:
+            return self.models[slug]
         return next((model for model in self.models.values() if name in model.aliases), None)
 
 
@@ -74,7 +88,7 @@ def load_book(path: Path) -> Book:
         model_id: _book_model(model_id, entry, written.sources)
         for model_id, entry in written.models.items()
     }
-    return Book(path.stem, models)
+    return Book(path.stem, models, tuple(map(_refusal_rule, written.refusals)))
 
 
 def load_twins(path: Path, book: Book) -> Book:
@@ -139,6 +153,7 @@ def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> Book
     abilities = dict.fromkeys(entry.accepts, True)
     return BookModel(
         id=model_id,
+        figures_of=model_id,
         aliases=entry.aliases,
         state=entry.state,
         released=entry.released,
@@ -154,6 +169,14 @@ def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> Book
         ),
         schedule=tuple(_prices(period, sources) for period in entry.prices),
     )
+
+
+def _refusal_rule(period: RefusalPeriod) -> RefusalRule:
+    free, billed = (
+        frozenset(None if name == "none" else name for name in names)
+        for names in (period.free, period.billed)
+    )
+    return RefusalRule(period.since, free, billed)
 
 
 def _prices(period: Period, sources: Mapping[str, str]) -> Prices:
@@ -184,7 +207,13 @@ Found = tuple[tuple[str | int, ...], str, str]
 
 
 def _unnamed_sources(written: BookFile) -> list[Found]:
-    return [
+    of_refusals = [
+        (("refusals", n), f"source {name!r}", "a name under sources")
+        for n, refusals in enumerate(written.refusals)
+        for name in refusals.sources
+        if name not in written.sources
+    ]
+    return of_refusals + [
         (("models", model_id, "prices", n), f"source {name!r}", "a name under sources")
         for model_id, entry in written.models.items()
         for n, period in enumerate(entry.prices)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.billing import Answer, category_of
 from app.core.unknown import written_tokens
 from app.core.usage import Usage
 
@@ -17,7 +18,7 @@ class Meter:
     `begun`: something of an answer has come.  `usage` is None until the upstream has said what
     the prompt counts.  `known_output` is its last word on how much it wrote, `visible_bytes`
     the text, thinking and tool input that came since.  `output_is_known`: it has said so, and
-    nothing came since.
+    nothing came since.  `declined`: the categories at which a model handed over to another.
     """
 
     begun: bool = False
@@ -31,6 +32,12 @@ class Meter:
     model: str | None = None
     stop_reason: str | None = None
     stop_details: Mapping[str, Any] | None = None
+    declined: list[str | None] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Answer:
+        """What has been said of the answer so far, as far as it decides the price."""
+        return Answer(self.model, self.stop_reason, category_of(self.stop_details), self.declined)
 
     @property
     def finished(self) -> bool:
@@ -52,4 +59,4 @@ class Meter:
             known=self.known_output,
             seen_bytes=self.visible_bytes,
         )
-        return replace(usage, output_tokens=max(written, usage.output_tokens))
+        return usage.with_output(max(written, usage.output_tokens))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from app.core.price_list import PriceList
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -78,11 +80,13 @@ class Catalog:
     """Every offered model by id and by alias, and the tiers that `auto` routes between.
 
     `tiers` maps a tier's name to a model id, cheapest first: the last one is the strongest.
+    `price_list` knows models that are not offered too: another may have answered.
     """
 
     models: Mapping[str, Model]
     aliases: Mapping[str, str]
     tiers: Mapping[str, str]
+    price_list: PriceList = field(default_factory=lambda: PriceList({}))
 
     def find(self, name: str) -> Model | None:
         """The model that a tier name, an id or an alias stands for."""

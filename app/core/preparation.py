@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from app.core.keys import Key
     from app.core.models import Catalog, Model
+    from app.core.price_list import PriceList
     from app.core.request import Request
 
 MOST_NAMES_TOLD = 5
@@ -62,6 +63,8 @@ class Prepared:
     model: Model
     prices: Prices
     strongest: Prices
+    price_list: PriceList
+    day: date
     size: Measure
     cache: CachePlan
     others: tuple[OtherModel, ...]
@@ -165,6 +168,8 @@ def prepare(
         model=model,
         prices=prices,
         strongest=_prices(strongest or model, day),
+        price_list=policy.catalog.price_list,
+        day=day,
         size=size,
         cache=cache,
         others=others,

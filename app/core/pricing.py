@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.core.money import PICO_PER_NANO, NanoUsd, pico_text, round_half_even
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     from app.core.usage import Usage
 
 CATEGORIES = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
 ONE = 1_000  # multipliers are whole thousandths: 1.1 is 1_100
+FINEST = ONE * ONE * ONE  # what every multiplier's denominator divides
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def multiplier(usage: Usage, prices: Prices) -> tuple[int, int]:
     fast = prices.fast if usage.fast else ONE
     us = prices.us if usage.us else ONE
     batch = prices.batch if usage.batch else ONE
-    return fast * us * batch, ONE * ONE * ONE
+    return fast * us * batch, FINEST
 
 
 def price(usage: Usage, prices: Prices) -> Cost:
@@ -125,6 +126,25 @@ def price(usage: Usage, prices: Prices) -> Cost:
         read and nano(read * rates.cache_read * factor, each),
         nano(usage.output_tokens * rates.output * factor, each),
         usage.web_search_requests * prices.web_search_nano_usd,
+    )
+
+
+def price_together(calls: Iterable[tuple[Usage, Prices]]) -> Cost:
+    """The exact cost of several model calls: each category is rounded once, over all of them."""
+    pico = dict.fromkeys(CATEGORIES, 0)
+    searches = 0
+    for usage, prices in calls:
+        rates = prices.step(usage.prompt_tokens).rates
+        factor, divisor = multiplier(usage, prices)
+        scale = factor * (FINEST // divisor)
+        for category in CATEGORIES:
+            tokens = getattr(usage, f"{category}_tokens")
+            pico[category] += tokens * getattr(rates, category) * scale
+        searches += usage.web_search_requests * prices.web_search_nano_usd
+    each = FINEST * PICO_PER_NANO
+    return Cost(
+        **{category: round_half_even(exact, each) for category, exact in pico.items()},
+        server_tools=searches,
     )
 
 
@@ -148,9 +168,19 @@ def snapshot(model: str, usage: Usage, prices: Prices) -> str:
 @lru_cache(maxsize=1_024)
 def _snapshot(model: str, prices: Prices, above: int, factors: tuple[int, int]) -> str:
     """The same for every call of a model on one step, that above `above` tokens: written once."""
+    return json_text(_figures(model, prices, above, factors))
+
+
+def figures(model: str, usage: Usage, prices: Prices) -> dict[str, Any]:
+    """What `snapshot` holds, to be told among others."""
+    above = prices.step(usage.prompt_tokens).above_prompt_tokens
+    return _figures(model, prices, above, multiplier(usage, prices))
+
+
+def _figures(model: str, prices: Prices, above: int, factors: tuple[int, int]) -> dict[str, Any]:
     step = prices.step(above + 1)
     factor, divisor = factors
-    shown = {
+    return {
         "model": model,
         "effective_from": prices.effective_from.isoformat(),
         "above_prompt_tokens": max(step.above_prompt_tokens, 0),
@@ -159,4 +189,8 @@ def _snapshot(model: str, prices: Prices, above: int, factors: tuple[int, int]) 
         "usd_per_web_search": pico_text(prices.web_search_nano_usd * PICO_PER_NANO),
         "origins": dict(prices.origins),
     }
+
+
+def json_text(shown: Mapping[str, Any]) -> str:
+    """As short as it can be, and readable by people."""
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from app.core.values import value
+
+ANSWERING = ("message", "fallback_message")  # the kinds of part that write the answer itself
+PART_KINDS = (*ANSWERING, "compaction", "advisor_message")
+
+Unknown = Literal["iteration", "model", "speed", "geo", "refusal"]
+"""What of a reply no price list has a word for."""
 
 
 @value
@@ -10,7 +19,9 @@ class Usage:
     """Billed token counts of one reply; the four prompt-side counts are disjoint (they add up).
 
     `input_tokens` is the uncached remainder, `reasoning_tokens` a part of
-    `output_tokens`. `fast`, `us` and `batch` say what the *response* reported.
+    `output_tokens`. `fast`, `us` and `batch` say what the *response* reported; `unknown` what it
+    reported in words that the gateway doesn't know. `parts` are the model calls that the counts
+    are the sums of, where there was more than one plain call.
     """
 
     input_tokens: int = 0
@@ -23,6 +34,8 @@ class Usage:
     fast: bool = False
     us: bool = False
     batch: bool = False
+    unknown: tuple[Unknown, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def cache_write_tokens(self) -> int:
@@ -31,10 +44,41 @@ class Usage:
 
     @property
     def prompt_tokens(self) -> int:
-        """Uncached + written + read: what a tier's threshold is held against."""
+        """Uncached + written + read: what a price step's threshold is held against."""
         return (
             self.input_tokens
             + self.cache_write_5m_tokens
             + self.cache_write_1h_tokens
             + self.cache_read_tokens
         )
+
+    def with_output(self, output_tokens: int) -> Usage:
+        """The same with more output, by the last part that writes the answer, if there are parts.
+
+        What the parts have told is never taken back.
+        """
+        if not self.parts:
+            return replace(self, output_tokens=output_tokens)
+        more = max(output_tokens - self.output_tokens, 0)
+        last = max(n for n, part in enumerate(self.parts) if part.answers)
+        part = self.parts[last]
+        usage = replace(part.usage, output_tokens=part.usage.output_tokens + more)
+        parts = (*self.parts[:last], replace(part, usage=usage), *self.parts[last + 1 :])
+        return replace(self, output_tokens=self.output_tokens + more, parts=parts)
+
+
+@value
+class Part:
+    """One model call inside a reply.
+
+    `kind` is the vendor's word for it, `model` the vendor's name; None: the one that was sent.
+    """
+
+    kind: str
+    usage: Usage
+    model: str | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it wrote the answer, or a piece of it."""
+        return self.kind in ANSWERING

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections import Counter as Tally
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+from app.core.usage import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from app.core.usage import Usage
-    from app.ports import CallRecord
+    from app.ports import CallRecord, Charge
 
+_LOG = logging.getLogger(__name__)
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TTFT_BUCKETS_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
 
@@ -117,6 +121,7 @@ class Metrics:
             registry, "tollkeeper_bound_exceeded", "Charges above their hold."
         )
         self._bound_exceeded.of[()] = 0  # shown before there are any
+        self._unknown = _unknown_prices(registry)
         self._config_refused = Gauge(
             "tollkeeper_config_refused",
             "1 while the config file as it stands was refused and an older one is in force.",
@@ -137,9 +142,20 @@ class Metrics:
         if call.cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.of[()] += 1
         if call.charge is not None:
+            if call.charge.unknown:
+                self._note_unknown(call, call.charge)
             for category, tokens in _tokens(call.charge.usage):
                 if tokens:
                     self._tokens.of[model, category] += tokens
+
+    def _note_unknown(self, call: CallRecord, charge: Charge) -> None:
+        for what in charge.unknown:
+            self._unknown.of[(what,)] += 1
+        _LOG.warning(
+            "charged at the dearest figures: no price for its %s",
+            ", ".join(charge.unknown),
+            extra={"request_id": call.request_id, "key_id": call.key.id, "model": call.model},
+        )
 
     def refused(self, code: str, key_id: str | None) -> None:
         """Count a call that was refused before its hold."""
@@ -152,6 +168,17 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in Prometheus's text format."""
         return generate_latest(self.registry)
+
+
+def _unknown_prices(registry: CollectorRegistry) -> Counts:
+    counts = Counts(
+        registry,
+        "tollkeeper_unknown_price",
+        "Answers charged at the dearest figures, by what of them has no price.",
+        "what",
+    )
+    counts.of.update({(what,): 0 for what in get_args(Unknown)})  # shown before there are any
+    return counts
 
 
 def _tokens(usage: Usage) -> Sequence[tuple[str, int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.telemetry.metrics import Metrics
@@ -60,3 +63,17 @@ def test_only_calls_above_their_hold_are_counted_as_such() -> None:
     metrics = Metrics()
     metrics.record(call(0.2, 5))
     assert samples(metrics)["tollkeeper_bound_exceeded_total"] == 0
+
+
+def test_what_has_no_price_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    plain = call(0.2, 1_000)
+    assert plain.charge is not None
+    metrics.record(plain)
+    metrics.record(replace(plain, charge=replace(plain.charge, unknown=("model", "speed"))))
+    found = samples(metrics)
+    assert found["tollkeeper_unknown_price_total|model"] == 1
+    assert found["tollkeeper_unknown_price_total|speed"] == 1
+    assert found["tollkeeper_unknown_price_total|refusal"] == 0
+    (line,) = caplog.records
+    assert line.getMessage() == "charged at the dearest figures: no price for its model, speed"

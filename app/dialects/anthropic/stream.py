@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from app.core.billing import REFUSED, declined_in
 from app.core.errors import APIResponseValidationError
 from app.core.metering import Meter
-from app.dialects.anthropic.usage import usage_from
+from app.dialects.anthropic.usage import caught_up, in_one_form, usage_from
 from app.dialects.anthropic.wire import has_unsplit_writes
 
 # The field of each kind of delta that is billed output the caller can see.
@@ -95,6 +96,8 @@ class StreamTap:
         """A block's opening is output too: the tool's name, or text that came at once."""
         self.meter.begun = True
         if isinstance(block, Mapping):
+            if block.get("type") == "fallback":
+                self.meter.declined.extend(declined_in([block]))
             for field in ("name", "text", "thinking"):
                 text = block.get(field)
                 if isinstance(text, str) and text:
@@ -118,16 +121,26 @@ class StreamTap:
             return
         if meter.usage is None:
             raise APIResponseValidationError("the upstream's message_delta came before its start")
-        self._note_usage(_counts(self._raw, usage))
+        if meter.stop_reason == REFUSED and self._says_nothing_was_written(usage):
+            self._raw = {**self._raw, "output_tokens": 0}
+        self._note_usage(caught_up(_counts(self._raw, usage), usage))
         if usage.get("output_tokens") is not None:
             meter.output_is_known = not self._doubtful
             meter.known_output = meter.usage.output_tokens
             meter.visible_bytes = 0
             meter.known_at_s = now_s
 
+    def _says_nothing_was_written(self, usage: Mapping[str, Any]) -> bool:
+        """What a start says of output is a place holder, and not what a refusal has cost."""
+        meter = self.meter
+        seen = meter.known_output or meter.visible_bytes or self._before is not None
+        return not seen and usage.get("output_tokens") == 0
+
     def _note_usage(self, raw: Mapping[str, Any]) -> None:
         self._raw = raw
-        everything = raw if self._before is None else _sums(self._before, raw)
+        everything = raw
+        if self._before is not None:
+            everything = _sums(*in_one_form(self._before, raw))
         unsplit_1h = has_unsplit_writes(everything) and self._marked_1h()
         self.meter.usage = usage_from(everything, unsplit_1h=unsplit_1h)
 

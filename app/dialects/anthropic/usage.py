@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 from app.core.errors import APIResponseValidationError
-from app.core.usage import Usage
+from app.core.usage import ANSWERING, Part, Unknown, Usage
 
 MOST_TOKENS = 1_000_000_000  # far above any context window: a larger count is not a count
 
+_PLAIN_SPEEDS = (None, "standard")
+_PLAIN_GEOS = (None, "global", "not_available")
+_TOTALS = (
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+)
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -17,57 +26,141 @@ def usage_from(raw: object, *, unsplit_1h: bool = False) -> Usage:
     """What a whole reply used.  Raises APIResponseValidationError when a count is unreadable.
 
     `unsplit_1h`: the request had a mark of one hour, so cache writes that no split names count
-    as such; else they count as writes of five minutes.
-    Compaction is a model call of its own, left out of the totals by the vendor: it is added.
+    as such; else they count as writes of five minutes. Where there are `iterations`, they are the
+    bill: the totals hold neither other models' calls nor compactions.
     """
     usage = _mapping(raw, "usage")
     for name in ("input_tokens", "output_tokens"):
         if usage.get(name) is None:
             raise APIResponseValidationError(f"the upstream's usage has no {name}")
-    write_5m, write_1h = _cache_writes(usage, unsplit_1h=unsplit_1h)
-    read = _count(usage, "cache_read_input_tokens")
-    uncached = _count(usage, "input_tokens")
-    output = _count(usage, "output_tokens")
-    if usage.get("iterations"):
-        for entry in _compactions(usage["iterations"]):
-            more_5m, more_1h = _cache_writes(entry, unsplit_1h=unsplit_1h)
-            write_5m += more_5m
-            write_1h += more_1h
-            read += _count(entry, "cache_read_input_tokens")
-            uncached += _count(entry, "input_tokens")
-            output += _count(entry, "output_tokens")
+    speed, geo = usage.get("speed"), usage.get("inference_geo")
+    terms: dict[str, Any] = {}
+    if speed not in _PLAIN_SPEEDS or geo not in _PLAIN_GEOS:
+        terms = _terms(speed, geo)
+    if usage.get("service_tier") == "batch":
+        terms["batch"] = True
     details = _nested(usage, "output_tokens_details")
     server_tools = _nested(usage, "server_tool_use")
     thought = _count(details, "thinking_tokens") if details else 0
+    searches = _count(server_tools, "web_search_requests") if server_tools else 0
+    if usage.get("iterations"):
+        told = _parts(usage, terms, unsplit_1h=unsplit_1h)
+        return _sum_of(told, thought, searches, terms)
+    write_5m, write_1h = _cache_writes(usage, unsplit_1h=unsplit_1h)
+    output = _count(usage, "output_tokens")
     return Usage(
-        input_tokens=uncached,
-        cache_write_5m_tokens=write_5m,
-        cache_write_1h_tokens=write_1h,
-        cache_read_tokens=read,
-        output_tokens=output,
+        _count(usage, "input_tokens"),
+        write_5m,
+        write_1h,
+        _count(usage, "cache_read_input_tokens"),
+        output,
         reasoning_tokens=min(thought, output),
-        web_search_requests=_count(server_tools, "web_search_requests") if server_tools else 0,
-        fast=usage.get("speed") == "fast",
-        us=usage.get("inference_geo") == "us",
-        batch=usage.get("service_tier") == "batch",
+        web_search_requests=searches,
+        **terms,
     )
 
 
-def merged_usage(before: Mapping[str, Any], later: object) -> dict[str, Any]:
-    """`before` overlaid with the fields of `later` that are not null, nested ones too.
+def _terms(speed: object, geo: object) -> dict[str, Any]:
+    """What the words for speed and place do to a price; one that is not known is the dearest."""
+    unknown: list[Unknown] = []
+    if speed not in (*_PLAIN_SPEEDS, "fast"):
+        unknown.append("speed")
+    if geo not in (*_PLAIN_GEOS, "us"):
+        unknown.append("geo")
+    return {
+        "fast": speed not in _PLAIN_SPEEDS,
+        "us": geo not in _PLAIN_GEOS,
+        "unknown": tuple(unknown),
+    }
 
-    A stream's figures are cumulative and may leave out what an earlier event said.
+
+def _parts(usage: Mapping[str, Any], terms: dict[str, Any], *, unsplit_1h: bool) -> list[Part]:
+    entries = usage["iterations"]
+    if not isinstance(entries, list):
+        raise APIResponseValidationError("the upstream's usage.iterations is not a list")
+    found = [_part(_mapping(e, "iteration"), terms, unsplit_1h=unsplit_1h) for e in entries]
+    if not any(part.answers for part in found):
+        answer = _part({**usage, "type": "message", "model": None}, terms, unsplit_1h=unsplit_1h)
+        found.append(answer)
+    return found
+
+
+def _part(entry: Mapping[str, Any], terms: dict[str, Any], *, unsplit_1h: bool) -> Part:
+    kind, model = entry.get("type"), entry.get("model")
+    write_5m, write_1h = _cache_writes(entry, unsplit_1h=unsplit_1h)
+    counted = Usage(
+        _count(entry, "input_tokens"),
+        write_5m,
+        write_1h,
+        _count(entry, "cache_read_input_tokens"),
+        _count(entry, "output_tokens"),
+        **terms,
+    )
+    if not isinstance(kind, str):
+        kind = "unreadable"
+    if model is not None and not isinstance(model, str):
+        model = "unreadable"
+    return Part(kind, counted, model or None)
+
+
+def _sum_of(parts: list[Part], thought: int, searches: int, terms: dict[str, Any]) -> Usage:
+    """The reply that has these parts; a single plain one needs no telling."""
+    uses = [part.usage for part in parts]
+    output = sum(usage.output_tokens for usage in uses)
+    if searches:
+        last = max(n for n, part in enumerate(parts) if part.answers)
+        searched = replace(uses[last], web_search_requests=searches)
+        parts[last] = replace(parts[last], usage=searched)
+    plain = len(parts) == 1 and parts[0].kind == "message" and parts[0].model is None
+    return Usage(
+        sum(usage.input_tokens for usage in uses),
+        sum(usage.cache_write_5m_tokens for usage in uses),
+        sum(usage.cache_write_1h_tokens for usage in uses),
+        sum(usage.cache_read_tokens for usage in uses),
+        output,
+        reasoning_tokens=min(thought, output),
+        web_search_requests=searches,
+        parts=() if plain else tuple(parts),
+        **terms,
+    )
+
+
+def caught_up(merged: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """A stream's figures, `later` the newest, with iterations that are not behind the totals.
+
+    Where an event raises the totals and leaves out the iterations that an earlier one told, the
+    last of them that writes the answer gains what they do not account for.
     """
-    merged = dict(before)
-    for name, value in _mapping(later, "usage").items():
-        if value is None:
-            continue
-        known = merged.get(name)
-        if isinstance(value, dict) and isinstance(known, Mapping):
-            merged[name] = merged_usage(known, value)
-        else:
-            merged[name] = value
-    return merged
+    entries = merged.get("iterations")
+    if not entries or later.get("iterations") or not _are_objects(entries):
+        return merged
+    answering = [n for n, entry in enumerate(entries) if entry.get("type") in ANSWERING]
+    if not answering:
+        return merged
+    last = entries[answering[-1]]
+    gained = {
+        name: _count(last, name) + _count(merged, name) - told
+        for name in _TOTALS
+        if (told := sum(_count(entries[n], name) for n in answering)) < _count(merged, name)
+    }
+    place = answering[-1]
+    return {**merged, "iterations": [*entries[:place], {**last, **gained}, *entries[place + 1 :]]}
+
+
+def in_one_form(*usages: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All of them with iterations, if any has them: what stands beside iterations is no bill."""
+    if not any(usage.get("iterations") for usage in usages):
+        return list(usages)
+    return [
+        usage
+        if usage.get("iterations")
+        else {**usage, "iterations": [{**usage, "type": "message", "model": None}]}
+        for usage in usages
+    ]
+
+
+def _are_objects(entries: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
 
 
 def _cache_writes(usage: Mapping[str, Any], *, unsplit_1h: bool) -> tuple[int, int]:
@@ -80,13 +173,6 @@ def _cache_writes(usage: Mapping[str, Any], *, unsplit_1h: bool) -> tuple[int, i
     write_1h = _count(split, "ephemeral_1h_input_tokens")
     rest = max(total - write_5m - write_1h, 0)
     return (write_5m, write_1h + rest) if unsplit_1h else (write_5m + rest, write_1h)
-
-
-def _compactions(entries: object) -> list[Mapping[str, Any]]:
-    if not isinstance(entries, list):
-        raise APIResponseValidationError("the upstream's usage.iterations is not a list")
-    iterations = [_mapping(entry, "iteration") for entry in entries]
-    return [entry for entry in iterations if entry.get("type") == "compaction"]
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
