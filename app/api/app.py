@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.api import operations
+from app.api import document, operations
 from app.api.admin import routes as admin
 from app.api.client.routes import ClientApi
-from app.api.openapi import document as openapi
+from app.api.explorer import routes as explorer
 from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
+from app.store.records.fields import refusal
 from app.web.errors import envelope, error_headers, row_of
 from app.web.headers import REQUEST_ID
 
@@ -36,7 +37,8 @@ def build(running: RunningGateway, lifespan: Lifespan) -> ASGIApp:
     app.state.running = running
     app.include_router(operations.router)
     app.include_router(admin.router)
-    app.include_router(openapi.router)
+    app.include_router(document.router)
+    app.include_router(explorer.router)
     app.add_exception_handler(GatewayError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
@@ -66,17 +68,9 @@ def _answer(error: Exception) -> Response:
 
 def _as_ours(request: Request, error: Exception) -> Exception:
     if isinstance(error, RequestValidationError):
-        return _invalid(error.errors())
+        return refusal(error.errors())
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         return NotSupported(f"{request.method} {request.url.path} is not supported here")
     if isinstance(error, HTTPException):
         return BadRequest(str(error.detail))
     return error
-
-
-def _invalid(problems: Any) -> BadRequest:  # noqa: ANN401 - FastAPI's own shape
-    """The first problem that pydantic found, with the path of its field."""
-    first = problems[0]
-    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-    path = ".".join(where) or None
-    return BadRequest(f"{path}: {first['msg']}" if path else str(first["msg"]), param=path)

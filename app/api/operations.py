@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import LedgerUnavailable
 from app.web.auth import check_master, same, secrets
@@ -13,7 +15,27 @@ from app.web.auth import check_master, same, secrets
 if TYPE_CHECKING:
     from app.web.running import RunningGateway
 
-router = APIRouter()
+router = APIRouter(generate_unique_id_function=lambda route: route.name)
+
+
+class Alive(BaseModel):
+    status: Literal["alive"]
+
+
+class Ready(BaseModel):
+    """Ready to take calls; `config_refused` says why a changed config file was not taken."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["ready"]
+    config_refused: str | None = None
+
+
+class NotReady(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    status: str
+    message: str
 
 
 def running_gateway(request: Request) -> RunningGateway:
@@ -22,13 +44,19 @@ def running_gateway(request: Request) -> RunningGateway:
     return running
 
 
-@router.api_route("/health/live", methods=["GET", "HEAD"])
+@router.get("/health/live", response_model=Alive)
+@router.head("/health/live", include_in_schema=False)
 async def live() -> Response:
     """Alive: no I/O."""
     return _json({"status": "alive"})
 
 
-@router.api_route("/health/ready", methods=["GET", "HEAD"])
+@router.get(
+    "/health/ready",
+    response_model=Ready,
+    responses={503: {"model": NotReady, "description": "Not ready."}},
+)
+@router.head("/health/ready", include_in_schema=False)
 async def ready(request: Request) -> Response:
     """Ready to take calls: the ledger can be written.
 
@@ -52,7 +80,7 @@ def _is_operator(request: Request, running: RunningGateway) -> bool:
     return any(same(secret, key) for secret in given for key in known)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus's text format; for the master key or the metrics token unless it is public."""
     running = running_gateway(request)

@@ -6,14 +6,21 @@ import json
 from typing import Any
 
 import httpx2
+from pydantic import BaseModel
 
+from app.api import document as described
 from app.api import operations as health
+from app.api.admin import answers
 from app.api.admin import routes as admin
 from app.api.client.paths import USUAL
-from app.api.openapi import document as openapi
-from app.api.openapi.document import document
+from app.api.document import document
 from app.dialects.openai_chat.parameters import PARAMETERS
 from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
+from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS
+from app.store.records.columns import STORED
+from app.store.records.fields import KeyFields
+from app.store.records.spend import GROUPS
+from tests.house.repository import ROOT
 from tests.running import Gateway
 
 GOT = {("get", "/v1/models"), ("get", "/v1/models/{model}"), ("get", "/v1/key")}
@@ -45,7 +52,7 @@ def properties(name: str) -> dict[str, Any]:
 
 
 def test_every_route_is_told_and_no_other() -> None:
-    routes: list[Any] = [*admin.router.routes, *health.router.routes, *openapi.router.routes]
+    routes: list[Any] = [*admin.router.routes, *health.router.routes, *described.router.routes]
     framed = {
         (method.lower(), route.path)
         for route in routes
@@ -105,3 +112,48 @@ def test_the_document_is_served_to_anyone(served: Gateway) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-request-id"].startswith("req_")
     assert answer.json() == told()
+
+
+def test_hand_made_schemas_are_few() -> None:
+    files = (ROOT / "app/api/openapi").glob("*.py")
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in files) <= 500
+
+
+def test_a_keys_fields_are_told_once_and_each_has_its_column() -> None:
+    assert {"name", *KeyFields.model_fields} == STORED.keys()
+    assert KeyFields.model_fields.keys() <= properties("Key").keys()
+    assert properties("NewKey").keys() == properties("KeyChange").keys() == STORED.keys()
+    assert "KeyFields" not in told()["components"]["schemas"]
+
+
+def test_the_answers_name_every_column_of_tokens_costs_and_groups() -> None:
+    assert tuple(answers.Tokens.model_fields) == TOKEN_COLUMNS
+    assert tuple(answers.CostDetails.model_fields) == (*COST_CATEGORIES, "other")
+    assert set(GROUPS) <= answers.SpendRow.model_fields.keys()
+
+
+def test_what_the_admin_routes_answer_is_what_is_told(served: Gateway) -> None:
+    secret = served.key(name="told", max_budget_usd="1.00", model_budgets={"haiku": "0.50"})
+    asked = {"model": "haiku", "messages": [{"role": "user", "content": "Hi"}]}
+    called = served.chat(secret, asked, **{"x-tollkeeper-tags": "a"})
+    key = served.own_key(secret)
+    team = served.admin("POST", "teams", {"name": "told"})
+    paths: list[tuple[str, type[BaseModel]]] = [
+        ("keys?limit=5", answers.KeyList),
+        (f"keys/{key['id']}", answers.Key),
+        ("teams", answers.TeamList),
+        (f"teams/{team['id']}", answers.Team),
+        ("requests", answers.RequestList),
+        (f"requests/{called.headers['x-request-id']}", answers.RequestDetails),
+        (f"spend?group_by={','.join(GROUPS)}", answers.SpendReport),
+        ("spend?group_by=", answers.SpendReport),
+        ("prices", answers.PriceList),
+        ("audit", answers.AuditEntryList),
+        ("reconcile", answers.Reconciliation),
+    ]
+    for path, model in paths:
+        answer = served.admin("GET", path)
+        assert model.model_validate(answer).model_dump(mode="json", exclude_unset=True) == answer
+    made = served.admin("POST", "keys", {"name": "made"})
+    answers.KeyWithSecret.model_validate(made)
+    answers.Key.model_validate(key)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.api.openapi.document import document
+from app.api.document import document
 from tests.running import MASTER_KEY, Gateway, Simulated, gateway
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
@@ -139,7 +139,7 @@ LOST = [
 @pytest.mark.parametrize(("method", "path"), LOST)
 def test_there_is_nothing_else(served: Gateway, method: str, path: str) -> None:
     answer = sent(served, method, path, MASTER_KEY)
-    assert_shape(answer, "elsewhere", 404, "not_supported", "")
+    assert_shape(answer, path, 404, "not_supported", "not_found_error")
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/admin/keys", "/nothing", "/v1/nothing"])
@@ -381,6 +381,13 @@ ODD_QUERIES = [
     "requests?from=0001-01-01T00:00:00%2B14:00",
     "spend?group_by=nothing",
     "spend?to=9999-12-31T23:59:59-14:00",
+    "spend?from=2026-11-02&to=2026-11-01",
+    "requests?from=2026-11-02&to=2026-11-01",
+    "requests?min_cost_usd=1e3",
+    "requests?state=done",
+    "requests?sort=name",
+    "keys?limit=",
+    "keys?limit=5&limit=6",
 ]
 
 
@@ -388,6 +395,158 @@ ODD_QUERIES = [
 def test_an_odd_query_is_a_400(served: Gateway, query: str) -> None:
     answer = sent(served, "GET", f"/admin/{query}", MASTER_KEY)
     assert_shape(answer, "/admin", 400, "invalid_request", "")
+
+
+UNKNOWN_QUERIES = [
+    # asked, the parameter, the nearest that is known
+    ("GET", "spend?key=key_1", "key", "key_id"),
+    ("GET", "spend?key-id=key_1", "key-id", "key_id"),
+    ("GET", "spend?KEY_ID=key_1", "KEY_ID", ""),
+    ("GET", "spend?groupby=key", "groupby", "group_by"),
+    ("GET", "spend?limit=1", "limit", ""),
+    ("GET", "requests?form=2026-11-01", "form", "from"),
+    ("GET", "requests?states=settled", "states", "state"),
+    ("GET", "requests?since=2026-11-01", "since", ""),
+    ("GET", "keys?name=mine", "name", ""),
+    ("GET", "keys/key_1?limit=1", "limit", ""),
+    ("GET", "teams?page=2", "page", ""),
+    ("GET", "prices?model=haiku", "model", ""),
+    ("GET", "audit?limits=1", "limits", "limit"),
+    ("GET", "reconcile?a=", "a", ""),
+    ("POST", "keys?dry_run=1", "dry_run", ""),
+    ("DELETE", "keys/key_1?force=1", "force", ""),
+    ("GET", "spend?%D9%A1=1", "\u0661", ""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "param", "near"), UNKNOWN_QUERIES)
+def test_a_query_parameter_that_is_not_known_is_a_400_that_names_it(
+    served: Gateway, method: str, path: str, param: str, near: str
+) -> None:
+    answer = sent(served, method, f"/admin/{path}", MASTER_KEY, content=b'{"name": "x"}')
+    assert_shape(answer, "/admin", 400, "invalid_request", "")
+    error = answer.json()["error"]
+    assert error["param"] == param
+    assert (f"did you mean {near!r}?" in error["message"]) is bool(near)
+    assert "known: " in error["message"]
+
+
+def test_other_routes_take_whatever_stands_in_the_query(served: Gateway, secret: str) -> None:
+    for path in ("/health/live?a=1", "/health/ready?a=1", "/openapi.json?a=1", "/docs?a=1"):
+        assert sent(served, "GET", path, None).status_code == 200
+    for path in ("/v1/models?limit=1000", "/v1/key?a=1"):
+        assert sent(served, "GET", path, secret).status_code == 200
+    answer = sent(served, "POST", "/v1/messages?beta=true", secret, json=BODIES["/v1/messages"])
+    assert answer.status_code == 200
+
+
+FIELDS = [
+    ("POST", "keys", '{"name": "x", "max_budget": "1.00"}', "max_budget", "max_budget_usd"),
+    ("POST", "keys", '{"name": "x", "model": ["haiku"]}', "model", "models"),
+    ("PATCH", "keys/key_1", '{"RPM": 1}', "RPM", ""),
+    ("POST", "keys/key_1/rotate", '{"overlap": 5}', "overlap", "overlap_s"),
+    ("POST", "teams", '{"name": "x", "rpm": 5}', "rpm", ""),
+    ("PATCH", "teams/team_1", '{"budget": "1.00"}', "budget", ""),
+    ("POST", "requests/req_1/settle", '{"cost": "1.00"}', "cost", "cost_usd"),
+    ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "note": ""}', "note", ""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "param", "near"), FIELDS)
+def test_a_field_that_is_not_known_is_a_400_that_names_it(  # noqa: PLR0917 - a table
+    served: Gateway, method: str, path: str, body: str, param: str, near: str
+) -> None:
+    answer = sent(served, method, f"/admin/{path}", MASTER_KEY, content=body)
+    assert_shape(answer, "/admin", 400, "invalid_request", "")
+    error = answer.json()["error"]
+    assert error["param"] == param
+    if near:
+        assert f"did you mean {near!r}?" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("keys", b"{}", "name"),
+        ("keys", b"", "name"),
+        ("teams", b"{}", "name"),
+        ("keys", b'{"name": null}', "name"),
+        ("keys", b'{"name": "x", "expires_at": "2020-01-01"}', "expires_at"),
+        ("keys", b'{"name": "x", "models": ["hiaku"]}', "models"),
+        ("keys", b'{"name": "x", "model_budgets": {"haiku": 1}}', "model_budgets.haiku"),
+        (
+            "keys",
+            b'{"name": "x", "model_budgets": {"haiku": "1", "claude-haiku-4-5": "2"}}',
+            "model_budgets",
+        ),
+        ("keys", b'{"name": "x", "metadata": {"a": 1}}', "metadata.a"),
+        ("requests/req_1/settle", b"{}", "cost_usd"),
+        ("requests/req_1/settle", b'{"cost_usd": 0.5}', "cost_usd"),
+        ("keys/key_1/rotate", b'{"overlap_s": -1}', "overlap_s"),
+        ("keys/key_1/rotate", b'{"overlap_s": true}', "overlap_s"),
+        ("keys/key_1/rotate", b'{"overlap_s": 1.5}', "overlap_s"),
+        ("keys/key_1/rotate", b'{"overlap_s": 2592001}', "overlap_s"),
+    ],
+)
+def test_a_body_that_is_not_fit_is_a_400_that_names_the_field(
+    served: Gateway, path: str, body: bytes, param: str
+) -> None:
+    answer = sent(served, "POST", f"/admin/{path}", MASTER_KEY, content=body)
+    assert_shape(answer, "/admin", 400, "invalid_request", "")
+    assert answer.json()["error"]["param"] == param
+
+
+def test_whoever_has_no_master_key_is_told_nothing_of_fields_and_queries(served: Gateway) -> None:
+    for path, body in (("keys?a=1", b"{}"), ("keys", b"{"), ("keys", b" " * (2**20 + 1))):
+        answer = sent(served, "POST", f"/admin/{path}", "tk-nobody", content=body)
+        assert_shape(answer, "/admin", 401, "invalid_api_key", "")
+
+
+def test_filters_of_reports_name_models_in_every_way_and_the_unknown_has_nothing(
+    served: Gateway,
+) -> None:
+    made = served.admin("POST", "keys", {"name": "filtered"})
+    answer = served.post("/v1/messages", made["key"], BODIES["/v1/messages"])
+    request_id = answer.headers["x-request-id"]
+    for model in ("haiku", "claude-haiku-4-5", "claude-haiku-4-5-20251001"):
+        report = served.admin("GET", f"spend?key_id={made['id']}&model={model}&group_by=model")
+        assert [row["model"] for row in report["data"]] == ["claude-haiku-4-5-20251001"]
+        listed = served.admin("GET", f"requests?key_id={made['id']}&model={model}")
+        assert [row["id"] for row in listed["data"]] == [request_id]
+    for nobody in ("key_id=nope", "model=nope", "team=nope", "user=nope", "tag=nope"):
+        assert served.admin("GET", f"spend?{nobody}") == {"data": [], "total_cost_usd": "0.00"}
+        assert served.admin("GET", f"requests?{nobody}")["data"] == []
+
+
+def test_tags_are_found_under_the_names_that_callers_gave_them(served: Gateway) -> None:
+    made = served.admin("POST", "keys", {"name": "tagged"})
+    body = {**BODIES["/v1/chat/completions"], "metadata": {"env": "prod"}}
+    headers = {
+        b"authorization": f"Bearer {made['key']}".encode(),
+        b"x-tollkeeper-tags": "équipe,env=prod".encode(),
+    }
+    served.http.post(f"{served.url}/v1/chat/completions", json=body, headers=headers)
+    query = f"spend?group_by=tag&key_id={made['id']}"
+    rows = served.admin("GET", query)["data"]
+    assert {(row["tag"], row["requests"]) for row in rows} == {("env=prod", 1), ("équipe", 1)}
+    for tag in ("env=prod", "env%3Dprod", "équipe", "%C3%A9quipe"):
+        assert len(served.admin("GET", f"{query}&tag={tag}")["data"]) == 2
+        assert len(served.admin("GET", f"requests?tag={tag}&key_id={made['id']}")["data"]) == 1
+
+
+def test_limits_that_are_not_enforced_yet_are_named_in_a_header(served: Gateway) -> None:
+    def warned(method: str, path: str, fields: dict[str, Any]) -> str | None:
+        answer = sent(served, method, f"/admin/{path}", MASTER_KEY, json=fields)
+        assert answer.status_code in (200, 201), answer.text
+        made.append(answer.json()["id"])
+        return answer.headers.get("x-tollkeeper-warning")
+
+    made: list[str] = []
+    assert warned("POST", "keys", {"name": "x", "max_budget_usd": "1.00"}) is None
+    told = warned("POST", "keys", {"name": "x", "rpm": 5, "conversation_budget_usd": "1.00"})
+    assert told == "not enforced yet: rpm, conversation_budget_usd"
+    assert warned("PATCH", f"keys/{made[0]}", {"tpm": 9}) == "not enforced yet: tpm"
+    assert warned("PATCH", f"keys/{made[0]}", {"tpm": None}) is None
 
 
 @pytest.mark.parametrize("group_by", ["key", "tag"])

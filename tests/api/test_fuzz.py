@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.api.openapi.document import document
+from app.api.document import document
 from tests.running import MASTER_KEY, Gateway, Simulated, gateway
 from tests.store.database.postgres import private_server
 

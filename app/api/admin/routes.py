@@ -6,211 +6,152 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
+from app.api.admin import answers
+from app.api.admin.door import AdminRoute
+from app.api.admin.queries import Correction, PageQuery, RequestsQuery, SpendQuery
 from app.api.operations import running_gateway
 from app.config.catalog import price_rows
-from app.core.errors import BadRequest, RequestTooLarge
-from app.core.model_names import AUTO
-from app.core.models import Catalog
 from app.core.money import nano_usd
-from app.web.auth import check_master
+from app.store.records.fields import KeyChange, NewKey, NewTeam, Rotation, TeamChange, unserved
+from app.store.records.model_names import meant_model, with_known_models
 from app.web.running import RunningGateway
 
-MOST_BODY_BYTES = 1 << 20
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = str | None
+WARNING = "x-tollkeeper-warning"
 
-
-def admin_only(request: Request) -> None:
-    """Raise InvalidApiKey unless the request carries the master key."""
-    check_master(request.scope["headers"], running_gateway(request).master_key)
-
-
-def storable(request: Request) -> None:
-    """Raise BadRequest for a NUL in the path or the query: databases have none to compare with."""
-    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
-        raise BadRequest("the URL holds a NUL character")
-
-
-router = APIRouter(prefix="/admin", dependencies=[Depends(admin_only), Depends(storable)])
+router = APIRouter(
+    prefix="/admin",
+    route_class=AdminRoute,
+    generate_unique_id_function=lambda route: route.name,
+)
 Running = Annotated[RunningGateway, Depends(running_gateway)]
+Id = Annotated[str, Path(min_length=1)]
+Paged = Annotated[PageQuery, Query()]
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body, an object.  Raises BadRequest and RequestTooLarge."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BODY_BYTES:
-            raise RequestTooLarge(f"the body is larger than {MOST_BODY_BYTES} bytes")
-    try:
-        value = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise BadRequest("the body must be a JSON object")
-    return value
-
-
-Body = Annotated[dict[str, Any], Depends(json_object)]
-
-
-@router.post("/keys", status_code=201)
-async def create_key(running: Running, fields: Body) -> Response:
+@router.post("/keys", status_code=201, response_model=answers.KeyWithSecret)
+async def create_key(running: Running, asked: NewKey) -> Response:
     """Make a key; its secret is in this answer and nowhere else."""
-    checked = _with_known_models(fields, running.gateway.policy.catalog)
-    made, secret = await running.store.keys.create(checked)
-    return _json({**made, "key": secret}, 201)
+    fields = with_known_models(asked.given(), running.gateway.policy.catalog)
+    made, secret = await running.store.keys.create(fields)
+    return _json({**made, "key": secret}, 201, warnings=unserved(fields))
 
 
-@router.get("/keys")
-async def list_keys(running: Running, cursor: Cursor = None, limit: Limit = 100) -> Response:
+@router.get("/keys", response_model=answers.KeyList)
+async def list_keys(running: Running, page: Paged) -> Response:
     """Keys, newest first."""
-    return _json(await running.store.keys.list(cursor=cursor, limit=limit))
+    return _json(await running.store.keys.list(cursor=page.cursor, limit=page.limit))
 
 
-@router.get("/keys/{key_id}")
-async def get_key(running: Running, key_id: str) -> Response:
+@router.get("/keys/{key_id}", response_model=answers.Key)
+async def get_key(running: Running, key_id: Id) -> Response:
     """One key with what it spent."""
     return _json(await running.store.keys.get(key_id))
 
 
-@router.patch("/keys/{key_id}")
-async def change_key(running: Running, key_id: str, fields: Body) -> Response:
+@router.patch("/keys/{key_id}", response_model=answers.Key)
+async def change_key(running: Running, key_id: Id, asked: KeyChange) -> Response:
     """Change what the body names; null removes a limit."""
-    checked = _with_known_models(fields, running.gateway.policy.catalog)
-    return _json(await running.store.keys.update(key_id, checked))
+    fields = with_known_models(asked.given(), running.gateway.policy.catalog)
+    changed = await running.store.keys.update(key_id, fields)
+    return _json(changed, warnings=unserved(fields))
 
 
-@router.delete("/keys/{key_id}")
-async def revoke_key(running: Running, key_id: str) -> Response:
+@router.delete("/keys/{key_id}", response_model=answers.Key)
+async def revoke_key(running: Running, key_id: Id) -> Response:
     """Revoke; the object stays."""
     return _json(await running.store.keys.revoke(key_id))
 
 
-@router.post("/keys/{key_id}/rotate")
-async def rotate_key(running: Running, key_id: str, fields: Body) -> Response:
+@router.post("/keys/{key_id}/rotate", response_model=answers.KeyWithSecret)
+async def rotate_key(running: Running, key_id: Id, asked: Rotation) -> Response:
     """A new secret; the old one works for `overlap_s` more."""
-    unknown = set(fields) - {"overlap_s"}
-    if unknown:
-        name = min(unknown)
-        raise BadRequest(f"unknown field {name!r}; known: overlap_s", param=name)
-    overlap_s = fields.get("overlap_s", 0)
-    if isinstance(overlap_s, bool) or not isinstance(overlap_s, int):
-        raise BadRequest("overlap_s must be a whole number of seconds", param="overlap_s")
-    changed, secret = await running.store.keys.rotate(key_id, overlap_s)
+    changed, secret = await running.store.keys.rotate(key_id, asked.overlap_s)
     return _json({**changed, "key": secret})
 
 
-@router.post("/teams", status_code=201)
-async def create_team(running: Running, fields: Body) -> Response:
+@router.post("/teams", status_code=201, response_model=answers.Team)
+async def create_team(running: Running, asked: NewTeam) -> Response:
     """Make a team."""
-    return _json(await running.store.teams.create(fields), 201)
+    return _json(await running.store.teams.create(asked.given()), 201)
 
 
-@router.get("/teams")
-async def list_teams(running: Running, cursor: Cursor = None, limit: Limit = 100) -> Response:
+@router.get("/teams", response_model=answers.TeamList)
+async def list_teams(running: Running, page: Paged) -> Response:
     """Teams, newest first."""
-    return _json(await running.store.teams.list(cursor=cursor, limit=limit))
+    return _json(await running.store.teams.list(cursor=page.cursor, limit=page.limit))
 
 
-@router.get("/teams/{team_id}")
-async def get_team(running: Running, team_id: str) -> Response:
+@router.get("/teams/{team_id}", response_model=answers.Team)
+async def get_team(running: Running, team_id: Id) -> Response:
     """One team with what its keys spent."""
     return _json(await running.store.teams.get(team_id))
 
 
-@router.patch("/teams/{team_id}")
-async def change_team(running: Running, team_id: str, fields: Body) -> Response:
+@router.patch("/teams/{team_id}", response_model=answers.Team)
+async def change_team(running: Running, team_id: Id, asked: TeamChange) -> Response:
     """Change what the body names; null removes the limit."""
-    return _json(await running.store.teams.update(team_id, fields))
+    return _json(await running.store.teams.update(team_id, asked.given()))
 
 
-@router.get("/requests")
-async def list_requests(
-    request: Request, running: Running, cursor: Cursor = None, limit: Limit = 100
-) -> Response:
-    """Calls, newest first, by key, model, status and time."""
-    known = ("key_id", "model", "status", "from", "to")
-    filters = {name: request.query_params[name] for name in known if name in request.query_params}
-    return _json(await running.store.requests.list(filters, cursor=cursor, limit=limit))
+@router.get("/requests", response_model=answers.RequestList)
+async def list_requests(running: Running, asked: Annotated[RequestsQuery, Query()]) -> Response:
+    """Calls, newest or dearest first, by whose they were, what became of them and when."""
+    filters = _with_model_meant(asked.filters(), running)
+    found = running.store.requests.list(
+        filters, sort=asked.sort, cursor=asked.cursor, limit=asked.limit
+    )
+    return _json(await found)
 
 
-@router.get("/requests/{request_id}")
-async def get_request(running: Running, request_id: str) -> Response:
+@router.get("/requests/{request_id}", response_model=answers.RequestDetails)
+async def get_request(running: Running, request_id: Id) -> Response:
     """One call with all it takes to recompute its cost."""
     return _json(await running.store.requests.get(request_id))
 
 
-@router.post("/requests/{request_id}/settle")
-async def settle_request(running: Running, request_id: str, fields: Body) -> Response:
+@router.post("/requests/{request_id}/settle", response_model=answers.RequestDetails)
+async def settle_request(running: Running, request_id: Id, asked: Correction) -> Response:
     """Correct what an orphaned or estimated call cost."""
-    cost = fields.get("cost_usd")
-    if not isinstance(cost, str):
-        raise BadRequest('cost_usd must be a decimal text such as "0.25"', param="cost_usd")
-    try:
-        amount = nano_usd(cost)
-    except ValueError as error:
-        raise BadRequest(str(error), param="cost_usd") from error
-    return _json(await running.store.requests.correct(request_id, amount))
+    return _json(await running.store.requests.correct(request_id, nano_usd(asked.cost_usd)))
 
 
-@router.get("/spend")
-async def spend(
-    running: Running,
-    group_by: str = "key",
-    since: Annotated[str | None, Query(alias="from")] = None,
-    until: Annotated[str | None, Query(alias="to")] = None,
-) -> Response:
-    """What was spent, by any combination of key, model, team, day, user and tag."""
-    names = [name.strip() for name in group_by.split(",") if name.strip()]
-    return _json(await running.store.reports.spend(names, since, until))
+@router.get("/spend", response_model=answers.SpendReport)
+async def spend(running: Running, asked: Annotated[SpendQuery, Query()]) -> Response:
+    """What was spent, by any combination of key, model, team, hour, day, month, user and tag."""
+    names = [name.strip() for name in asked.group_by.split(",") if name.strip()]
+    filters = _with_model_meant(asked.filters(), running)
+    return _json(await running.store.reports.spend(names, asked.since, asked.until, filters))
 
 
-@router.get("/reconcile")
+@router.get("/reconcile", response_model=answers.Reconciliation)
 async def reconcile(running: Running) -> Response:
     """Ledger totals against window counters and roll-ups, over the whole ledger."""
     return _json(await running.store.reports.reconcile())
 
 
-@router.get("/prices")
+@router.get("/prices", response_model=answers.PriceList)
 async def prices(running: Running) -> Response:
     """Every price in force."""
     rows = price_rows(running.gateway.policy.catalog, running.gateway.today())
     return _json({"data": [asdict(row) for row in rows], "next_cursor": None})
 
 
-@router.get("/audit")
-async def audit(running: Running, cursor: Cursor = None, limit: Limit = 100) -> Response:
+@router.get("/audit", response_model=answers.AuditEntryList)
+async def audit(running: Running, page: Paged) -> Response:
     """Who changed what, newest first."""
-    return _json(await running.store.audit.list(cursor=cursor, limit=limit))
+    return _json(await running.store.audit.list(cursor=page.cursor, limit=page.limit))
 
 
-def _with_known_models(fields: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """`fields`, once every model it names is offered; budgets by model under the model's own id.
-
-    Raises BadRequest naming the field.
-    """
-    models = fields.get("models")
-    for name in models if isinstance(models, list) else ():
-        if not isinstance(name, str):
-            raise BadRequest("models must be a list of model ids", param="models")
-        if name != AUTO and catalog.find(name) is None:
-            raise BadRequest(f"no model {name!r} is offered here", param="models")
-    budgets = fields.get("model_budgets")
-    if not isinstance(budgets, dict):
-        return fields
-    resolved: dict[str, Any] = {}
-    for name, amount in budgets.items():
-        model = catalog.find(name)
-        if model is None:
-            raise BadRequest(f"no model {name!r} is offered here", param="model_budgets")
-        if model.id in resolved:
-            raise BadRequest(f"two budgets for {model.id!r}", param="model_budgets")
-        resolved[model.id] = amount
-    return {**fields, "model_budgets": resolved}
+def _with_model_meant(filters: dict[str, str], running: RunningGateway) -> dict[str, str]:
+    """The filters with a model's id in place of an alias or a tier."""
+    if "model" not in filters:
+        return filters
+    catalog = running.gateway.policy.catalog
+    return {**filters, "model": meant_model(filters["model"], catalog)}
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+def _json(body: Any, status: int = 200, warnings: list[str] | None = None) -> Response:  # noqa: ANN401
+    headers = {WARNING: f"not enforced yet: {', '.join(warnings)}"} if warnings else None
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")

@@ -138,7 +138,10 @@ class KeyFields(BudgetFields):
     """What may be said of a key beside its name; None is no limit."""
 
     models: (
-        Annotated[list[Name], BeforeValidator(_listed), Field(max_length=MOST_LIST_ITEMS)] | None
+        Annotated[
+            list[Name], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_LIST_ITEMS)
+        ]
+        | None
     ) = None
     model_budgets: Annotated[dict[Name, Usd | None], BeforeValidator(_mapped)] | None = None
     conversation_budget_usd: Usd | None = None

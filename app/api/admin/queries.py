@@ -1,0 +1,95 @@
+"""What `/admin` takes in its queries and in the bodies that no key or team is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from app.store.records.fields import Asked, Usd
+from app.store.records.requests import FILTERS, SORTS, STATES
+from app.store.records.spend import GROUPS, SPEND_FILTERS
+
+_GROUP = "|".join(GROUPS)
+_DAY_OR_MOMENT = {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
+# What the store checks stands in the description alone: the store's refusal says more.
+TimeFrom = Annotated[
+    str | None,
+    Field(alias="from", description="A day, or a moment.", json_schema_extra=_DAY_OR_MOMENT),
+]
+TimeTo = Annotated[
+    str | None,
+    Field(
+        alias="to",
+        description="A day, which is included, or a moment, which is not.",
+        json_schema_extra=_DAY_OR_MOMENT,
+    ),
+]
+TeamName = Annotated[str | None, Field(description="A team's id or name.")]
+ModelName = Annotated[str | None, Field(description="A model's id, an alias or a tier.")]
+
+
+class PageQuery(BaseModel):
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class SpendQuery(BaseModel):
+    group_by: Annotated[
+        str,
+        Field(
+            description=f"Any combination of {', '.join(GROUPS)}, with commas between.",
+            json_schema_extra={"pattern": f"^({_GROUP})(,({_GROUP}))*$"},
+        ),
+    ] = "key"
+    since: TimeFrom = None
+    until: TimeTo = None
+    key_id: str | None = None
+    team: TeamName = None
+    model: ModelName = None
+    user: str | None = None
+    tag: str | None = None
+
+    def filters(self) -> dict[str, str]:
+        """Those that were given."""
+        return _given(self, SPEND_FILTERS)
+
+
+class RequestsQuery(PageQuery):
+    key_id: str | None = None
+    team: TeamName = None
+    model: ModelName = None
+    status: Annotated[
+        str | None,
+        Field(
+            description="An HTTP status, or a state.",
+            json_schema_extra={"pattern": f"^([1-5][0-9][0-9]|{'|'.join(STATES)})$"},
+        ),
+    ] = None
+    state: Annotated[str | None, Field(json_schema_extra={"enum": [*STATES]})] = None
+    tag: str | None = None
+    user: str | None = None
+    min_cost_usd: Annotated[
+        str | None, Field(json_schema_extra={"pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$"})
+    ] = None
+    sort: Annotated[
+        str,
+        Field(description="Newest or dearest first.", json_schema_extra={"enum": [*SORTS]}),
+    ] = "created"
+    since: TimeFrom = None
+    until: TimeTo = None
+
+    def filters(self) -> dict[str, str]:
+        """Those that were given."""
+        return _given(self, FILTERS)
+
+
+class Correction(Asked):
+    """What a call really cost."""
+
+    cost_usd: Usd
+
+
+def _given(query: BaseModel, known: tuple[str, ...]) -> dict[str, Any]:
+    given = query.model_dump(by_alias=True, exclude_none=True)
+    return {name: given[name] for name in known if name in given}
