@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.commands.database import is_sqlite, shown
@@ -13,6 +12,7 @@ from app.commands.failure import CommandFailed, WrongUsage
 from app.commands.output import complain, say, show_json
 from app.store.database.copying import CopyRefused, Told, copy_database
 from app.store.database.sqlite import DatabaseInUse
+from app.store.database.url import parsed
 
 TELL_EVERY_S = 2.0
 
@@ -20,7 +20,7 @@ TELL_EVERY_S = 2.0
 def copy(source_url: str, target_url: str, *, as_json: bool) -> None:
     """Raises WrongUsage for what is no database's URL, CommandFailed for anything else."""
     source, target = shown(source_url, "--from"), shown(target_url, "--to")
-    if is_sqlite(source_url) and not Path(make_url(source_url).database or "").exists():
+    if is_sqlite(source_url) and not Path(parsed(source_url).database or "").exists():
         raise CommandFailed(f"there is no database {source}")
     try:
         rows = copy_database(source_url, target_url, told=_progress())

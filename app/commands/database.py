@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.commands.failure import CommandFailed, WrongUsage
 from app.core.errors import BadRequest, GatewayError
 from app.store.database.engine import Database, is_current, open_database
 from app.store.database.migrate import migrate
+from app.store.database.url import parsed
+from app.store.database.url import shown as url_shown
 
 T = TypeVar("T")
 UPGRADE_FIRST = "has not the tables of this version; run: tollkeeper db upgrade"
@@ -24,7 +26,7 @@ def on_database(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
 
     Raises WrongUsage for a value that the store refuses, CommandFailed for anything else.
     """
-    if is_sqlite(url) and not Path(make_url(url).database or "").exists():
+    if is_sqlite(url) and not Path(parsed(url).database or "").exists():
         raise CommandFailed(f"there is no database {shown(url)} yet; run: tollkeeper db upgrade")
     return answering(url, lambda: asyncio.run(_on_migrated(url, work)))
 
@@ -45,9 +47,10 @@ def upgrade(url: str) -> None:
 def shown(url: str, given_as: str = "TOLLKEEPER_DATABASE_URL") -> str:
     """The URL without its password.  Raises WrongUsage when it is not a URL."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError as error:
-        raise WrongUsage(f"{given_as} is not a database's URL") from error
+        parsed(url)
+    except ValueError as error:
+        raise WrongUsage(f"{given_as} {error}") from error
+    return url_shown(url)
 
 
 def is_sqlite(url: str) -> bool:

@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy import select, text
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import LedgerUnavailable
 from app.store.database.postgres import PostgresDatabase
 from app.store.database.sqlite import SqliteDatabase
 from app.store.database.tables import REVISION
+from app.store.database.url import parsed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sqlalchemy import Connection
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import URL, Dialect
 
 T = TypeVar("T")
 
@@ -52,15 +52,18 @@ class Database(Protocol):
 def open_database(url: str) -> Database:
     """`sqlite:///…` (its folders are made, the file is for its owner alone) or `postgresql://…`.
 
-    Raises ValueError for any other URL; connects when first used.
+    Raises ValueError for any other URL or parameter, without its secrets; connects when first used.
     """
-    parsed = make_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        return SqliteDatabase(parsed.set(drivername="sqlite"))
+    try:
+        wanted = parsed(url)
+    except ValueError as error:
+        raise ValueError(f"the database's URL {error}") from None
+    backend = wanted.get_backend_name()
+    if backend == "sqlite" and wanted.database not in (None, "", ":memory:"):
+        return SqliteDatabase(wanted.set(drivername="sqlite"))
     if backend in ("postgresql", "postgres"):
-        return PostgresDatabase(parsed)
-    raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {parsed!r}")
+        return PostgresDatabase(wanted)
+    raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {shown(url)}")
 
 
 class FailClosed:

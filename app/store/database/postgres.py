@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.store.database.postgres_options import PostgresOptions, postgres_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,8 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTIONS = 4
-CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 15
+DURABLE = {"jit": "off", "synchronous_commit": "on"}
 # Everything written is found by its id. A plan that was cached while a table was small must not
 # go on scanning it when it has grown.
 BY_INDEX = dict.fromkeys(("enable_hashjoin", "enable_mergejoin", "enable_seqscan"), "off")
@@ -26,21 +31,29 @@ class PostgresDatabase:
     """asyncpg; any number of processes, the database is the arbiter."""
 
     def __init__(self, url: URL) -> None:
-        query = {name: value for name, value in url.query.items() if name != "sslmode"}
-        if "sslmode" in url.query:
-            query["ssl"] = url.query["sslmode"]
-        self.url = url.set(drivername="postgresql+asyncpg", query=query)
-        self._reading = _postgres_engine(self.url, {}).execution_options(
+        """Raises ValueError for a parameter of the URL that is not supported."""
+        options = postgres_options(url)
+        self.url = options.place.set(drivername="postgresql+asyncpg")
+        self._reading = _engine(self.url, options, DURABLE).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        self._writing = _postgres_engine(self.url, BY_INDEX)
+        self._writing = _engine(self.url, options, DURABLE | BY_INDEX)
+        self._locally = _set_locally(DURABLE | BY_INDEX) if options.pooled else None
         self.dialect = self._writing.dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
-        return await _over_postgres(self._reading, fn)
+        return await _in_transaction(self._reading, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        return await _over_postgres(self._writing, fn)
+        if self._locally is None:
+            return await _in_transaction(self._writing, fn)
+        first = self._locally
+
+        def with_settings(connection: Connection) -> T:
+            connection.execute(first)
+            return fn(connection)
+
+        return await _in_transaction(self._writing, with_settings)
 
     async def outcome(
         self, fn: Callable[[Connection], T]
@@ -58,34 +71,80 @@ class PostgresDatabase:
         await self._writing.dispose()
 
 
-async def _over_postgres(engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
+async def _in_transaction(engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
+    """Run and commit; once more if the connection proves dead before the commit was sent.
+
+    A server that was restarted, or that ends idle connections, leaves dead ones in the pool. The
+    first that fails empties it. What is not committed never happened; a commit without an answer
+    may have, and is never repeated here.
+    """
     # Imported here: SQLite does not need the driver.
     from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(fn)
+        try:
+            return await _once(engine, fn)
+        except _DeadConnectionError:
+            return await _once(engine, fn)
+    except _DeadConnectionError as again:
+        raise again.error from again.error.__cause__
     except (PostgresError, InterfaceError) as error:  # refused while connecting: not translated
         raise ConnectionError(str(error)) from error
 
 
-def _postgres_engine(url: URL, settings: Mapping[str, str]) -> AsyncEngine:
+async def _once(engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
+    async with engine.connect() as connection:
+        try:
+            result = await connection.run_sync(fn)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise _DeadConnectionError(error) from error
+            raise
+        await connection.commit()
+        return result
+
+
+class _DeadConnectionError(Exception):
+    """The connection broke before the commit was sent."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _set_locally(settings: Mapping[str, str]) -> Any:  # noqa: ANN401  # a text of SQL
+    """Settings for one transaction: behind PgBouncer the next one may use another session."""
+    calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return text(f"SELECT {calls}")
+
+
+def _unnamed() -> str:
+    return ""
+
+
+def _engine(url: URL, options: PostgresOptions, settings: Mapping[str, str]) -> AsyncEngine:
     # Imported here: SQLite needs neither asyncio's engine nor the driver.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
+    connect = {
+        **options.connect,
+        "timeout": options.connect_timeout_s,
+        "command_timeout": COMMAND_TIMEOUT_S,
+        "server_settings": {**settings, **options.settings},
+    }
+    if (
+        options.pooled
+    ):  # it hands each transaction to any session, which knows no other's statements
+        connect |= {
+            "server_settings": dict(options.settings),
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": _unnamed,
+        }
     return create_async_engine(
         url,
         pool_size=CONNECTIONS,
         pool_recycle=1_800,
-        pool_timeout=CONNECT_TIMEOUT_S,
-        connect_args={
-            "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": COMMAND_TIMEOUT_S,
-            "server_settings": {
-                "application_name": "tollkeeper",
-                "jit": "off",
-                "synchronous_commit": "on",
-                **settings,
-            },
-        },
+        pool_timeout=options.connect_timeout_s,
+        connect_args=connect,
     )
