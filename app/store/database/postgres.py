@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 4
 COMMAND_TIMEOUT_S = 15
+BEHIND_PGBOUNCER = "behind PgBouncer, add pgbouncer=true to the database's URL"
 DURABLE = {"jit": "off", "synchronous_commit": "on"}
 # Everything written is found by its id. A plan that was cached while a table was small must not
 # go on scanning it when it has grown.
@@ -88,6 +89,10 @@ async def _in_transaction(engine: AsyncEngine, fn: Callable[[Connection], T]) ->
             return await _once(engine, fn)
     except _DeadConnectionError as again:
         raise again.error from again.error.__cause__
+    except DBAPIError as error:
+        if "unsupported startup parameter" in str(error.orig):
+            raise ConnectionError(f"{error.orig}; {BEHIND_PGBOUNCER}") from error
+        raise
     except (PostgresError, InterfaceError) as error:  # refused while connecting: not translated
         raise ConnectionError(str(error)) from error
 
