@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from math import isfinite
 from types import TracebackType
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
+from app.calls.retry_after import retry_after_s
 from app.core.errors import (
     APIConnectionError,
     APIStatusError,
@@ -62,36 +61,10 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, TRANSIENT)
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """What the upstream asks to wait, from milliseconds, seconds or an HTTP date."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after")
-    seconds = _number(text)
-    if seconds is not None or text is None:
-        return seconds
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max((when - now).total_seconds(), 0.0)
-
-
 def backoff_s(attempt: int, jitter: float) -> float:
     """0.5 s doubled after each attempt, at most 8 s, less up to a quarter (`jitter` in 0..1)."""
     longest_s = min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
     return longest_s * (1 - JITTER * jitter)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if isfinite(number) and number >= 0 else None
 
 
 class Retries:

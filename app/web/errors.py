@@ -6,10 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any, TypeAlias, TypeGuard
 
 import orjson
 
+from app.calls.retry_after import retry_after_s
 from app.core import errors
 from app.core.budgets import Shortfall
 from app.core.money import usd_text
@@ -73,7 +76,6 @@ FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
 THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 NATIVE = "anthropic_messages"
 RETRY_AFTER = "retry-after"
-RETRY_AFTER_MS = "retry-after-ms"
 PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
 
 
@@ -127,7 +129,7 @@ def error_headers(error: BaseException) -> list[Header]:
     if isinstance(error, errors.GatewayOverloaded):
         headers.append((b"retry-after", b"1"))
     if isinstance(error, errors.APIStatusError):
-        wait = error.headers.get(RETRY_AFTER) or _whole_seconds(error.headers.get(RETRY_AFTER_MS))
+        wait = _wait(error)
         if wait is None and isinstance(error, errors.RateLimitError):
             wait = "1"
         if wait is not None:
@@ -135,10 +137,12 @@ def error_headers(error: BaseException) -> list[Header]:
     return headers
 
 
-def _whole_seconds(milliseconds: str | None) -> str | None:
-    if milliseconds is None or not milliseconds.isdecimal():
+def _wait(error: errors.APIStatusError) -> str | None:
+    """The upstream's own `retry-after`; its milliseconds, rounded up, where it has no other."""
+    asked_s = retry_after_s(error.headers, datetime.now(UTC))
+    if asked_s is None:
         return None
-    return str(-(-int(milliseconds) // 1000))
+    return error.headers.get(RETRY_AFTER) or str(ceil(asked_s))
 
 
 def _kept_status(error: BaseException, row: Row) -> Row:

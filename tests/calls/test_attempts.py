@@ -2,41 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import pytest
 
-from app.calls.attempts import Retries, RetryOptions, backoff_s, is_transient, retry_after_s
+from app.calls.attempts import Retries, RetryOptions, backoff_s, is_transient
 from app.core import errors
 from app.core.errors import status_error
 from tests.upstream.anthropic.calls import RecordingHold
-
-NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
-
-ASKED = [
-    # headers                                                    seconds
-    ({}, None),
-    ({"retry-after": "7"}, 7.0),
-    ({"retry-after": "0"}, 0.0),
-    ({"retry-after": "1.5"}, 1.5),
-    ({"retry-after": "-3"}, None),
-    ({"retry-after": "nan"}, None),
-    ({"retry-after": "inf"}, None),
-    ({"retry-after": "soon"}, None),
-    ({"retry-after": ""}, None),
-    ({"retry-after": "Sat, 21 Nov 2026 12:00:20 GMT"}, 20.0),
-    ({"retry-after": "Sat, 21 Nov 2026 11:59:00 GMT"}, 0.0),
-    ({"retry-after": "Sat, 21 Nov 2026 12:00:20 -0000"}, 20.0),
-    ({"retry-after-ms": "250"}, 0.25),
-    ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-    ({"retry-after-ms": "many", "retry-after": "9"}, 9.0),
-]
-
-
-@pytest.mark.parametrize(("headers", "seconds"), ASKED)
-def test_what_the_upstream_asks_to_wait(headers: Mapping[str, str], seconds: float | None) -> None:
-    assert retry_after_s(headers, NOON) == seconds
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,29 @@ def test_headers_say_whether_and_when_to_ask_again(name: str, headers: dict[Any,
 def test_a_rate_limit_without_a_time_asks_for_a_second() -> None:
     error = errors.RateLimitError("told", status=429)
     assert dict(error_headers(error)) == {b"retry-after": b"1"}
+
+
+WAITS = [
+    # the upstream's headers                           what its caller is told
+    ({"retry-after": "7"}, "7"),
+    ({"retry-after-ms": "1500"}, "2"),
+    ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ({"retry-after": "0"}, None),
+    ({"retry-after": "-1"}, None),
+    ({"retry-after": "soon"}, None),
+    ({"retry-after-ms": "9" * 5_000}, "315360000"),
+    ({"retry-after-ms": "٣"}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "told"), WAITS)
+def test_a_wait_that_makes_no_sense_is_not_passed_on(
+    headers: dict[str, str], told: str | None
+) -> None:
+    overloaded = errors.OverloadedError("told", status=529, headers=headers)
+    limited = errors.RateLimitError("told", status=429, headers=headers)
+    assert dict(error_headers(overloaded)) == (
+        {} if told is None else {b"retry-after": told.encode()}
+    )
+    assert dict(error_headers(limited)) == {b"retry-after": (told or "1").encode()}

@@ -129,7 +129,7 @@ async def test_an_overload_is_retried_and_nothing_more_is_held(
     server: WireServer, opened: Opener
 ) -> None:
     server.script(
-        failure(529, headers={"retry-after": "0"}),
+        failure(529, headers={"retry-after-ms": "1"}),
         failure(429, headers={"retry-after-ms": "1"}),
         whole(),
     )
@@ -355,7 +355,7 @@ async def test_tokens_are_counted_without_what_only_a_message_takes(
 
 
 async def test_a_count_is_not_retried_and_not_guessed(server: WireServer, opened: Opener) -> None:
-    server.script(failure(529, headers={"retry-after": "0"}), whole({"input_tokens": None}))
+    server.script(failure(529, headers={"retry-after-ms": "1"}), whole({"input_tokens": None}))
     upstream = opened(max_attempts=3)
     with pytest.raises(errors.OverloadedError):
         await upstream.count_tokens(call())

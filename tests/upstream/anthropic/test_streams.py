@@ -82,7 +82,7 @@ async def test_leaving_early_closes_the_connection(server: WireServer, opened: O
 
 
 async def test_a_stream_is_retried_until_its_first_byte(server: WireServer, opened: Opener) -> None:
-    again = {"retry-after": "0"}
+    again = {"retry-after-ms": "1"}
     server.script(failure(529, headers=again), failure(500, headers=again), streamed(START, STOP))
     hold = RecordingHold()
     async with opened(max_attempts=3).stream(call(stream=True), hold) as stream:
