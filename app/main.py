@@ -18,10 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from app.api.app import build
+from app.calls.gateway import Gateway
 from app.config.environment import environment
 from app.config.problems import ConfigError
 from app.config.settings import Settings, settings_file
-from app.pipeline import Gateway
 from app.reload import follow_config
 from app.store.database.engine import open_database
 from app.store.database.sqlite import DatabaseInUse
@@ -75,6 +75,21 @@ def today_utc() -> date:
     return datetime.now(UTC).date()
 
 
+def gateway_of(
+    settings: Settings, ledger: SqlLedger, recorder: Metrics, today: Callable[[], date]
+) -> Gateway:
+    """Everything that a call needs.  Raises ConfigError and ValueError."""
+    return Gateway(
+        ledger=ledger,
+        upstreams=upstreams(settings),
+        policy=policy_of(settings),
+        retries=retries_of(settings),
+        today=today,
+        outcome_of=outcome_of,
+        recorder=recorder,
+    )
+
+
 def create_app(
     settings: Settings,
     boot: Boot,
@@ -93,14 +108,10 @@ def create_app(
         database,
         lease_s=float(settings.ledger.lease_s),
         global_budget=global_budget(settings),
-        outcome_of=outcome_of,
-        recorder=recorder,
     )
     ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running = RunningGateway(
-        gateway=Gateway(
-            ledger, upstreams(settings), policy_of(settings), today, retries_of(settings)
-        ),
+        gateway=gateway_of(settings, ledger, recorder, today),
         settings=settings,
         store=store_over(database, ledger),
         recorder=recorder,

@@ -1,28 +1,27 @@
-"""What the pipeline needs of the world: small Protocols, named by role."""
+"""What a call needs of the world: small Protocols, named by role."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.budgets import WHOLE_PPM
+from app.core.ended import Ended
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from app.core.caching import CachePlan
     from app.core.keys import Key
     from app.core.metering import Meter
     from app.core.models import Model
-    from app.core.pricing import Cost
     from app.core.request import Reply, Request
     from app.core.routing import Route
-    from app.core.usage import Unknown, Usage
-
-NEVER_READ = ("APIConnectionError", "StaleConnectionError")
-CostSource = Literal["computed", "billed", "estimated", "corrected"]
+    from app.core.targets import Target
+    from app.core.unknown import Stake
 
 
 @value
@@ -33,7 +32,8 @@ class Reservation:
     still makes sense (the same, unless the answer's length may be shrunk to the budget). Between
     them it holds `fixed_nano_usd`, which no shorter answer makes less, and `share_ppm` millionths
     of what the tightest budget has left. `may_wait`: it waits a while for running calls to end
-    where nothing but their holds keeps it out.
+    where nothing but their holds keeps it out. `stake` is what it is charged by if this process
+    is lost.
     """
 
     request_id: str
@@ -41,13 +41,13 @@ class Reservation:
     model: str
     bound_nano_usd: int
     least_nano_usd: int
+    stake: Stake
     dialect: str
     requested_model: str
     route: Route
     upstream: str
     stream: bool
     cache_plan: CachePlan
-    max_tokens: int
     end_user: str | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
@@ -56,88 +56,42 @@ class Reservation:
     may_wait: bool = False
 
 
-@value
-class Charge:
-    """What a call came to. `rates` is the snapshot that `cost` was computed with, as JSON text.
-
-    `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
-    on the strongest tier (an upper bound: that tier may cache what this one can't). `model` is the
-    one that answered; None: the one that was asked. `unknown`: what had no price and was charged
-    at the dearest figures.
-    """
-
-    usage: Usage
-    cost: Cost
-    cost_source: CostSource
-    rates: str
-    uncached_nano_usd: int
-    strongest_nano_usd: int
-    message_id: str | None = None
-    model: str | None = None
-    unknown: tuple[Unknown, ...] = ()
-
-
-@value
-class Attempt:
-    """One try at the upstream; its fields are what the ledger's row and the admin API show.
-
-    `charged` means that its bound stays charged: it may have been billed.
-    """
-
-    upstream: str
-    status: int | None
-    error: str | None
-    latency_ms: int
-    request_id: str | None = None
-    charged: bool = False
-
-    @property
-    def may_be_billed(self) -> bool:
-        """Not refused, and not known to have never reached the upstream."""
-        if self.error is None or self.status == 200:
-            return True
-        return self.status is None and self.error not in NEVER_READ
-
-
 class Hold(Protocol):
     """A durable reservation that is open; leaving its context settles or releases it."""
 
-    request_id: str
     granted_nano_usd: int
-    attempts: list[Attempt]
-    ttft_ms: int | None
-
-    async def hold_another(self) -> bool:
-        """Keep the bound of the attempt that just failed charged and hold another one.
-
-        False (and nothing changes) when that doesn't fit: then the call must not be retried.
-        """
-
-    def settle(self, charge: Charge) -> None:
-        """Note what the call came to (so far, for a stream); the last note is charged on exit."""
 
     @property
-    def kept_nano_usd(self) -> int:
-        """Bounds that stay charged for earlier attempts, on top of the last charge."""
+    def held_nano_usd(self) -> int:
+        """All that is held now, for every attempt."""
 
     @property
     def remaining_nano_usd(self) -> int | None:
         """What is left of the tightest limit, known once the context has been left."""
 
+    async def extend(self, target: Target, charged_nano_usd: int) -> bool:
+        """Hold what another attempt at `target` can cost, on top of what is charged so far.
+
+        False (and nothing changes) when that doesn't fit: then it must not be made.
+        """
+
+
+EndedBy = Callable[[Hold, BaseException | None], Ended]
+"""How a call ended that was left by that exception, or by none."""
+
 
 class Ledger(Protocol):
     """Keeps every call's row and every scope's sums; refuses what doesn't fit."""
 
-    def hold(self, reservation: Reservation) -> AbstractAsyncContextManager[Hold]:
+    def hold(self, reservation: Reservation, ended: EndedBy) -> AbstractAsyncContextManager[Hold]:
         """Reserve durably on every scope.
 
         Raises BudgetExceeded, InvalidApiKey (revoked or expired since it was looked up),
         DuplicateRequest or LedgerUnavailable on enter.
 
-        On exit, shielded from cancellation and committed before it returns: settled -> that
-        charge; a failure that is not billed (APIStatusError, APIConnectionError, any Refusal)
-        -> released; any other way out -> charged at the bound, as `estimated`.
-        Bounds kept by `hold_another` are charged on top in every case.
+        On exit, shielded from cancellation and committed before it returns, what `ended` says is
+        entered: settled where it is charged, else released.  It is asked just as well where the
+        context was never entered though something was held: its caller had gone.
         """
 
 
@@ -192,29 +146,10 @@ class Upstream(Protocol):
         """Close every connection."""
 
 
-@value
-class CallRecord:
-    """One finished call, told to telemetry once it is settled."""
-
-    request_id: str
-    key: Key
-    model: str
-    dialect: str
-    route: Route
-    status: int
-    error_code: str | None
-    attempts: Sequence[Attempt]
-    latency_s: float
-    ttft_s: float | None
-    held_nano_usd: int
-    cost_nano_usd: int
-    charge: Charge | None
-
-
 class Recorder(Protocol):
     """Is told what happened; never asked, never awaited."""
 
-    def record(self, call: CallRecord) -> None:
+    def record(self, call: Ended) -> None:
         """Note a finished call."""
 
     def refused(self, code: str, key_id: str | None) -> None:

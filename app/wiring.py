@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from app.calls.attempts import Retries, RetryOptions
+from app.calls.attempts import RetryOptions
 from app.config.catalog import build_catalog, cache_rules, routing_rules
 from app.config.prices import bundled_books
 from app.config.sections import UpstreamSettings
@@ -70,14 +70,12 @@ def global_budget(settings: Settings) -> GlobalBudget:
     return GlobalBudget(everyone.max_budget_nano_usd, everyone.window)
 
 
-def retries_of(settings: Settings) -> Retries:
+def retries_of(settings: Settings) -> RetryOptions:
     """How calls are tried again."""
-    return Retries(
-        RetryOptions(
-            max_attempts=settings.retries.max_attempts,
-            max_elapsed_s=float(settings.retries.max_elapsed_s),
-            max_retry_after_s=float(settings.retries.max_retry_after_s),
-        )
+    return RetryOptions(
+        max_attempts=settings.retries.max_attempts,
+        max_elapsed_s=float(settings.retries.max_elapsed_s),
+        max_retry_after_s=float(settings.retries.max_retry_after_s),
     )
 
 

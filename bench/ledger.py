@@ -22,11 +22,14 @@ from typing import Any
 import uvloop
 
 from app.core.caching import CachePlan
+from app.core.ended import Attempt, Charge, Ended, Ending
 from app.core.keys import Key
 from app.core.pricing import Cost
+from app.core.request import Request
 from app.core.routing import Reason, Route
+from app.core.unknown import Stake
 from app.core.usage import Usage
-from app.ports import Charge, Reservation
+from app.ports import Hold, Reservation
 from app.store.database.engine import open_database
 from app.store.database.migrate import migrate
 from app.store.ledger.ledger import SqlLedger
@@ -42,6 +45,8 @@ CHARGE = Charge(
     2_762_000,
     2_886_000,
 )
+REQUEST = Request(model="auto", messages=())
+ATTEMPTS = (Attempt("anthropic", "claude-haiku-4-5-20251001", 200, None, 9, "req_1", 962_000),)
 
 
 def reservation(key: Key) -> Reservation:
@@ -57,14 +62,38 @@ def reservation(key: Key) -> Reservation:
         upstream="anthropic",
         stream=False,
         cache_plan=CachePlan(("system", "messages"), 0, "5m", "auto"),
-        max_tokens=1_024,
+        stake=Stake(1_000_000, 5_000_000, 800),
         tags=("bench",),
     )
 
 
 async def pair(ledger: SqlLedger, key: Key) -> None:
-    async with ledger.hold(reservation(key)) as hold:
-        hold.settle(CHARGE)
+    asked = reservation(key)
+
+    def ended(hold: Hold, error: BaseException | None) -> Ended:
+        return Ended(
+            request_id=asked.request_id,
+            key=key,
+            dialect=asked.dialect,
+            request=REQUEST,
+            model=asked.model,
+            upstream=asked.upstream,
+            route=asked.route,
+            cache_plan=asked.cache_plan,
+            attempts=ATTEMPTS,
+            charge=CHARGE,
+            other_nano_usd=0,
+            held_nano_usd=hold.held_nano_usd,
+            reason=Ending.ANSWERED,
+            error=error,
+            status=200,
+            error_code=None,
+            latency_ms=9,
+            ttft_ms=None,
+        )
+
+    async with ledger.hold(asked, ended):
+        pass
 
 
 async def burst(ledger: SqlLedger, key: Key, seconds: float) -> dict[str, float]:
@@ -107,7 +136,7 @@ async def steady(ledger: SqlLedger, key: Key, seconds: float, rate: float) -> di
 
 async def measure(url: str, secret: str, seconds: float, rate: float) -> dict[str, float]:
     database = open_database(url)
-    ledger = SqlLedger(database, outcome_of=lambda _error, _dialect: (500, "error"))
+    ledger = SqlLedger(database)
     key = await Keys(database).find(secret)
     assert key is not None
     await ledger.start()

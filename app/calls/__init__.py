@@ -1,1 +1,1 @@
-"""A call's life: its attempts, until one succeeds or none is left."""
+"""A call's life: made ready, held, attempted, priced and settled, and the value it ends as."""

@@ -1,17 +1,13 @@
-"""When a failed attempt is tried again, and how long after."""
+"""One call's attempts: where each goes, when a failed one is tried again, and how long after."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState
+from typing import Protocol, TypeVar
 
 from app.calls.retry_after import retry_after_s
 from app.core.errors import (
@@ -24,8 +20,8 @@ from app.core.errors import (
     UncertainError,
     UpstreamError,
 )
+from app.core.targets import Target
 from app.core.values import value
-from app.ports import Attempt, Hold, UpstreamStream
 
 TRANSIENT = (
     APIConnectionError,
@@ -38,7 +34,6 @@ TRANSIENT = (
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 JITTER = 0.25
-REQUEST_ID = "request-id"
 
 _T = TypeVar("_T")
 
@@ -67,160 +62,63 @@ def backoff_s(attempt: int, jitter: float) -> float:
     return longest_s * (1 - JITTER * jitter)
 
 
-class Retries:
-    """Tries attempts until one succeeds, none is left, or waiting would take too long."""
+class Told(Protocol):
+    """Who is told of each attempt, and asked before another one is made."""
 
-    def __init__(self, options: RetryOptions) -> None:
-        self._options = options
+    def begin(self, target: Target) -> None:
+        """An attempt is about to be sent to `target`."""
 
-    async def run(
-        self,
-        attempt: Callable[[], Awaitable[_T]],
-        headers_of: Callable[[_T], Mapping[str, str]],
-        upstream: str,
-        hold: Hold,
-    ) -> _T:
-        """The first success; every try is noted in `hold.attempts`.
+    async def failed(self, error: UpstreamError) -> None:
+        """It failed: what it is charged is settled now."""
 
-        Before retrying what may have been billed, another bound is held.  Raises the last
-        UpstreamError.
-        """
-        # The first try is made without tenacity, whose bookkeeping is dear and nearly always
-        # idle; a failure is then raised again as the first attempt that tenacity sees.
-        started_s = time.monotonic()
-        try:
-            return await self._noted(attempt, headers_of, upstream, hold)
-        except UpstreamError as error:
-            if not is_transient(error):
-                raise
-            first = error
+    async def may_try(self, target: Target) -> bool:
+        """Whether what another attempt can cost could be held on top of that."""
 
-        async def again() -> _T:
-            return await self._noted(attempt, headers_of, upstream, hold)
 
-        return await self._retried(again, first, started_s, hold)
+async def first_answer(
+    targets: Sequence[Target],
+    one_try: Callable[[Target], Awaitable[_T]],
+    told: Told,
+    options: RetryOptions,
+) -> _T:
+    """The first success: each target in turn, as often as its failures pass.
 
-    async def _retried(
-        self,
-        again: Callable[[], Awaitable[_T]],
-        first: UpstreamError,
-        started_s: float,
-        hold: Hold,
-    ) -> _T:
-        failed: UpstreamError | None = first
+    Raises the last UpstreamError: when it is no passing one, when every target has been tried
+    often enough, when the wait would be too long, or when another attempt doesn't fit.
+    """
+    started_s = time.monotonic()
+    for left in range(len(targets) - 1, -1, -1):
+        target, tries = targets[-1 - left], 0
+        while True:
+            tries += 1
+            told.begin(target)
+            try:
+                return await one_try(target)
+            except UpstreamError as error:
+                await told.failed(error)
+                if not is_transient(error):
+                    raise
+                wait_s = _wait_s(error, tries, time.monotonic() - started_s, options)
+                following = target if wait_s is not None else targets[-left] if left else None
+                if following is None or not await told.may_try(following):
+                    raise
+            if wait_s is None:
+                break
+            await asyncio.sleep(wait_s)
+    raise ValueError("a call needs a target")
 
-        async def one_try() -> _T:
-            nonlocal failed
-            if failed is not None:
-                error, failed = failed, None
-                raise error
-            return await again()
 
-        async def keep_bound(state: RetryCallState) -> None:
-            error = _error_of(state)
-            if isinstance(error, UncertainError):
-                if not await hold.hold_another():
-                    raise error
-                hold.attempts[-1] = replace(hold.attempts[-1], charged=True)
-
-        retrying = AsyncRetrying(
-            retry=lambda state: state.outcome is not None and _is_retried(state),
-            wait=self._wait_s,
-            stop=lambda state: self._is_over(state, time.monotonic() - started_s),
-            before_sleep=keep_bound,
-            reraise=True,
-        )
-        return await retrying(one_try)
-
-    async def _noted(
-        self,
-        attempt: Callable[[], Awaitable[_T]],
-        headers_of: Callable[[_T], Mapping[str, str]],
-        upstream: str,
-        hold: Hold,
-    ) -> _T:
-        started_s = time.monotonic()
-        status: int | None = 200
-        error_name: str | None = None
-        request_id: str | None = None
-        try:
-            result = await attempt()
-            request_id = headers_of(result).get(REQUEST_ID)
-            return result
-        except BaseException as error:
-            status = error.status if isinstance(error, APIStatusError | UncertainError) else None
-            if isinstance(error, APIStatusError):
-                request_id = error.headers.get(REQUEST_ID)
-            elif isinstance(error, UncertainError):
-                request_id = error.request_id
-            error_name = type(error).__name__
-            raise
-        finally:
-            latency_ms = round((time.monotonic() - started_s) * 1000)
-            hold.attempts.append(Attempt(upstream, status, error_name, latency_ms, request_id))
-
-    def _wait_s(self, state: RetryCallState) -> float:
-        asked_s = self._asked_s(state)
-        if asked_s is not None:
-            return asked_s
-        return backoff_s(state.attempt_number, random.random())  # noqa: S311 - spreads load
-
-    def _is_over(self, state: RetryCallState, elapsed_s: float) -> bool:
-        options = self._options
-        asked_s = self._asked_s(state)
-        return (
-            state.attempt_number >= options.max_attempts
-            or (asked_s is not None and asked_s > options.max_retry_after_s)
-            or elapsed_s + state.upcoming_sleep > options.max_elapsed_s
-        )
-
-    @staticmethod
-    def _asked_s(state: RetryCallState) -> float | None:
-        error = _error_of(state)
-        if not isinstance(error, APIStatusError):
+def _wait_s(
+    error: UpstreamError, tries: int, elapsed_s: float, options: RetryOptions
+) -> float | None:
+    """How long to wait before the same target is tried again; None when it is not."""
+    if tries >= options.max_attempts:
+        return None
+    asked_s = None
+    if isinstance(error, APIStatusError):
+        asked_s = retry_after_s(error.headers, datetime.now(UTC))
+        if asked_s is not None and asked_s > options.max_retry_after_s:
             return None
-        return retry_after_s(error.headers, datetime.now(UTC))
-
-
-def _error_of(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome is not None else None
-
-
-def _is_retried(state: RetryCallState) -> bool:
-    error = _error_of(state)
-    return error is not None and is_transient(error)
-
-
-class OpenedStream:
-    """A stream once an attempt has opened it; entered and left as a context."""
-
-    def __init__(
-        self,
-        retries: Retries,
-        stream: Callable[[], AbstractAsyncContextManager[UpstreamStream]],
-        upstream: str,
-        hold: Hold,
-    ) -> None:
-        self._retries = retries
-        self._stream = stream
-        self._upstream = upstream
-        self._hold = hold
-
-    async def __aenter__(self) -> UpstreamStream:
-        return await self._retries.run(self._attempt, _stream_headers, self._upstream, self._hold)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._context.__aexit__(kind, error, traceback)
-
-    async def _attempt(self) -> UpstreamStream:
-        self._context = self._stream()
-        return await self._context.__aenter__()
-
-
-def _stream_headers(stream: UpstreamStream) -> Mapping[str, str]:
-    return stream.headers
+    if asked_s is None:
+        asked_s = backoff_s(tries, random.random())  # noqa: S311 - spreads load
+    return asked_s if elapsed_s + asked_s <= options.max_elapsed_s else None

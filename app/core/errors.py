@@ -19,6 +19,9 @@ GatewayError
 │   ├── GatewayOverloaded         bodies still arriving hold more than `server.max_pending_bytes`
 │   ├── RateLimitExceeded         the key's own rate limit
 │   └── LedgerUnavailable         the ledger can't hold: fail closed
+├── CutShort                      it may have been sent; nobody waits for the answer any more
+│   ├── CallerLeft                the caller broke the connection off
+│   └── GatewayStopped            the gateway shuts down and waits no longer
 └── UpstreamError                 the call was made, or tried
     ├── APIStatusError            answered with an error status: not billed
     │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403
@@ -126,6 +129,18 @@ class RateLimitExceeded(Refusal):
 
 class LedgerUnavailable(Refusal):
     """The ledger can't be written, so nothing may be sent."""
+
+
+class CutShort(GatewayError):
+    """Nobody waits for the answer any more."""
+
+
+class CallerLeft(CutShort):
+    """The caller broke the connection off."""
+
+
+class GatewayStopped(CutShort):
+    """The gateway shuts down and waits no longer."""
 
 
 class UpstreamError(GatewayError):

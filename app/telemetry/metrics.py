@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from app.core.ended import Charge, Ended
     from app.core.usage import Usage
-    from app.ports import CallRecord, Charge
 
 _LOG = logging.getLogger(__name__)
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
@@ -128,15 +128,15 @@ class Metrics:
             registry=registry,
         )
 
-    def record(self, call: CallRecord) -> None:
+    def record(self, call: Ended) -> None:
         """Count a finished call."""
         model = call.model
         self._calls.of[model, call.dialect, call.route.reason, call.status] += 1
         for attempt in call.attempts:
             self._attempts.of[attempt.upstream, attempt.error or attempt.status or 200] += 1
-        self._latency.observe(model, call.latency_s)
-        if call.ttft_s is not None:
-            self._ttft.observe(model, call.ttft_s)
+        self._latency.observe(model, call.latency_ms / 1_000)
+        if call.ttft_ms is not None:
+            self._ttft.observe(model, call.ttft_ms / 1_000)
         if call.cost_nano_usd:
             self._cost.of[call.key.id, model] += call.cost_nano_usd
         if call.cost_nano_usd > call.held_nano_usd:
@@ -148,7 +148,7 @@ class Metrics:
                 if tokens:
                     self._tokens.of[model, category] += tokens
 
-    def _note_unknown(self, call: CallRecord, charge: Charge) -> None:
+    def _note_unknown(self, call: Ended, charge: Charge) -> None:
         for what in charge.unknown:
             self._unknown.of[(what,)] += 1
         _LOG.warning(

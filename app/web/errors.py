@@ -54,6 +54,8 @@ ROWS: dict[type[BaseException], Row] = {
         429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"
     ),
     errors.LedgerUnavailable: Row(503, "api_error", "ledger_unavailable", "api_error"),
+    errors.CallerLeft: Row(499, "api_error", "client_disconnected", "api_error"),
+    errors.GatewayStopped: Row(503, "api_error", "gateway_stopped", "api_error"),
     errors.AuthenticationError: REFUSED_CREDENTIALS,
     errors.PermissionDeniedError: REFUSED_CREDENTIALS,
     errors.RateLimitError: Row(
@@ -68,7 +70,6 @@ ROWS: dict[type[BaseException], Row] = {
     errors.UpstreamError: Row(502, "api_error", "upstream_error", "api_error"),
 }
 BUG = Row(500, "api_error", "internal_error", "api_error")
-CLIENT_LEFT = Row(499, "api_error", "client_disconnected", "api_error")
 SECRETIVE = (errors.AuthenticationError, errors.PermissionDeniedError)
 KEPT_CODES = {400: "invalid_request", 404: "model_not_found", 413: "request_too_large"}
 FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
@@ -89,10 +90,8 @@ def row_of(error: BaseException) -> Row:
 
 def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
     """What the ledger's row says of a call that ended with `error`: what its caller was told."""
-    if not isinstance(error, Exception) or isinstance(error, GeneratorExit):
-        return CLIENT_LEFT.status, CLIENT_LEFT.code
     row = row_of(error)
-    if dialect == NATIVE and _is_upstreams_own(error):
+    if dialect == NATIVE and isinstance(error, Exception) and _is_upstreams_own(error):
         return error.status, row.code
     return row.status, row.code
 
@@ -179,7 +178,7 @@ async def guarded(endpoint: Endpoint, exchange: Exchange) -> None:
     try:
         await endpoint(exchange)
     except asyncio.CancelledError:
-        await _answer(errors.LedgerUnavailable("the gateway shut down before the end"), exchange)
+        await _answer(errors.GatewayStopped("the gateway shut down before the end"), exchange)
         raise
     except errors.GatewayError as error:
         if isinstance(error, errors.Refusal):

@@ -9,9 +9,9 @@ from app.ports import Recorder as Told
 from app.web.bodies import Pending
 
 if TYPE_CHECKING:
+    from app.calls.gateway import Gateway
     from app.config.settings import Settings
     from app.core.keys import Key
-    from app.pipeline import Gateway
     from app.ports import Upstream
     from app.store.store import Store
 

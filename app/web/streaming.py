@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from app.calls.gateway import Incoming, Interruption
+from app.calls.story import stream
+from app.core.ended import Ending
 from app.core.receipt import Opening, Receipt
-from app.pipeline import Incoming, stream
 from app.ports import Part
 from app.web.exchange import NO_STORE, SSE, UNBUFFERED, Exchange
 from app.web.headers import opening_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from types import TracebackType
 
     from starlette.types import Receive
 
@@ -40,6 +42,7 @@ class _Caller:
 
     task: asyncio.Task[Any]
     drain: bool
+    interruption: Interruption
     gone: bool = False
 
     async def watch(self, receive: Receive) -> None:
@@ -47,7 +50,34 @@ class _Caller:
             pass
         self.gone = True
         if not self.drain:
+            self.interruption.reason = Ending.CALLER_LEFT
             self.task.cancel()
+
+    def stalled(self) -> None:
+        """It reads nothing any more: as good as gone."""
+        self.gone = True
+        self.interruption.reason = Ending.CALLER_LEFT
+
+
+@dataclass(slots=True)
+class _Story:
+    """Closes the story with whatever ended its telling, so that its row says the same."""
+
+    parts: AsyncGenerator[Opening | Part | Receipt, None]
+
+    async def __aenter__(self) -> AsyncGenerator[Opening | Part | Receipt, None]:
+        return self.parts
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.parts.aclose()
+        else:
+            await self.parts.athrow(error)
 
 
 async def send_stream(
@@ -58,10 +88,11 @@ async def send_stream(
     if task is None:
         raise RuntimeError("a stream is sent from within a task")
     drain = exchange.running.settings.streams.on_disconnect == "drain"
-    caller = _Caller(task, drain)
+    interruption = Interruption()
+    caller = _Caller(task, drain, interruption)
     watcher = asyncio.create_task(caller.watch(exchange.receive))
     try:
-        async with aclosing(stream(incoming, exchange.running.gateway)) as parts:
+        async with _Story(stream(incoming, exchange.running.gateway, interruption)) as parts:
             opening = await anext(parts)
             if not isinstance(opening, Opening):
                 raise TypeError("a stream opens with its Opening")
@@ -94,7 +125,7 @@ async def _relay(
         else:
             continue
         if (body or not sent) and not caller.gone and not await _taken(exchange, body):
-            caller.gone = True
+            caller.stalled()
             return
         sent = True
 

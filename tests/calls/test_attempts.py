@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from app.calls.attempts import Retries, RetryOptions, backoff_s, is_transient
+from app.calls.attempts import RetryOptions, backoff_s, first_answer, is_transient
 from app.core import errors
 from app.core.errors import status_error
-from tests.upstream.anthropic.calls import RecordingHold
+from app.core.targets import Target
+from tests.upstream.anthropic.calls import TARGET, RecordingHold
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,16 @@ class Scripted:
     def __init__(self, *outcomes: Exception | str) -> None:
         self.outcomes = list(outcomes)
 
-    async def attempt(self) -> str:
+    async def attempt(self, _target: Target) -> str:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def run(self, hold: RecordingHold, options: RetryOptions) -> str:
-        return await Retries(options).run(self.attempt, lambda _: {}, "anthropic", hold)
+        answer = await first_answer((TARGET,), self.attempt, hold, options)
+        hold.answered({})
+        return answer
 
 
 def overloaded(retry_after: str) -> errors.OverloadedError:
@@ -115,13 +118,11 @@ async def test_no_bound_is_held_for_a_retry_that_is_not_made() -> None:
 
 
 async def test_calls_that_retry_at_the_same_time_do_not_disturb_each_other() -> None:
-    retries = Retries(RetryOptions(max_attempts=4))
-
     async def one(number: int) -> tuple[str, int]:
         failures = [overloaded(f"0.0{n}") for n in range(number % 4)]
         scripted = Scripted(*failures, f"done {number}")
         hold = RecordingHold()
-        result = await retries.run(scripted.attempt, lambda _: {}, "anthropic", hold)
+        result = await scripted.run(hold, RetryOptions(max_attempts=4))
         return result, len(hold.attempts)
 
     results = await asyncio.gather(*(one(number) for number in range(20)))
@@ -133,4 +134,5 @@ async def test_a_bug_in_an_attempt_surfaces_as_itself() -> None:
     scripted = Scripted(overloaded("0"), KeyError("a bug"), "never reached")
     with pytest.raises(KeyError):
         await scripted.run(hold, RetryOptions())
-    assert hold.outcomes == [(529, "OverloadedError"), (None, "KeyError")]
+    assert hold.outcomes[0] == (529, "OverloadedError")
+    assert len(hold.attempts) == 2

@@ -21,7 +21,7 @@ async def call(url: str) -> None:
         (mine, 1, ()),
         (other, 2_500_000, ()),
     ):
-        async with till.ledger.hold(reservation(key, tags=tags)) as hold:
+        async with till.hold(reservation(key, tags=tags)) as hold:
             hold.settle(charge(nano_usd, uncached=20_000_000, strongest=30_000_000))
     await close_till(till)
 

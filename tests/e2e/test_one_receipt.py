@@ -20,6 +20,7 @@ HAIKU, SONNET = "claude-haiku-4-5-20251001", "claude-sonnet-4-6"
 DROP = {"kind": "drop_after_generation"}
 PLAIN = (1_000, 0, 0, 0, 100)
 SHORT = (20, 0, 0, 0, 100)  # what "Hello" may really count
+COUNTED = (6, 0, 0, 0, 60)  # what the upstream counts it as, and the whole of a short answer
 NANO = Decimal("1e-9")
 
 
@@ -37,9 +38,11 @@ class Asked:
     faults: tuple[dict[str, Any], ...] = ()
     stream: bool = False
     status: int = 200
+    max_tokens: int = 100
 
 
-# "Hello" is 37 tokens at most: with 100 out Sonnet's bound is 0.000111 + 0.0015 = 0.001611 USD.
+# "Hello" counts 6 tokens; 60 out can have been written at once, whenever a connection is dropped:
+# an unknown outcome at Sonnet costs 0.000018 + 0.0009 = 0.000918 USD.
 ASKED = [
     Asked("a tier", "ann", CHAT, "haiku", usd=("0.0015", "0.00", "0.003")),
     Asked("the strongest tier", "ann", CHAT, "sonnet", usd=("0.0045", "0.00", "0.00")),
@@ -91,16 +94,18 @@ ASKED = [
         faults=({"kind": "status", "status": 429, "retry_after": "0"}, {"kind": "overloaded"}),
     ),
     Asked(
-        "dropped, then answered: the bound of the first stays",
-        *("bob", CHAT, SONNET, SHORT),
-        usd=("0.003171", "0.00", "0.00"),
+        "dropped, then answered: the first stays charged",
+        *("bob", CHAT, SONNET, COUNTED),
+        usd=("0.001836", "0.00", "0.00"),
         faults=(DROP,),
+        max_tokens=60,
     ),
     Asked(
-        "dropped three times: three bounds",
-        *("bob", CHAT, SONNET, SHORT),
-        usd=("0.004833", "0.00", "0.00"),
+        "dropped three times: three unknown outcomes",
+        *("bob", CHAT, SONNET, COUNTED),
+        usd=("0.002754", "0.00", "0.00"),
         faults=(DROP, DROP, DROP),
+        max_tokens=60,
         status=502,
     ),
     Asked(
@@ -165,8 +170,14 @@ def made(served: Gateway, upstream: Simulated, secret: str, asked: Asked) -> htt
     content = [{"type": "text", "text": "some words that take a few deltas to be sent"}]
     upstream.replies(*[{"content": content, "usage": usage}] * (1 + len(asked.faults)))
     upstream.faults(*asked.faults)
+    # A kept-alive connection that is closed at once was closed before it was used.
+    upstream.pace(latency_s=0.3 if DROP in asked.faults else 0.0)
     messages = [{"role": "user", "content": "Hello"}]
-    body: dict[str, Any] = {"model": asked.model, "max_tokens": 100, "messages": messages}
+    body: dict[str, Any] = {
+        "model": asked.model,
+        "max_tokens": asked.max_tokens,
+        "messages": messages,
+    }
     if asked.path == RESPONSES:
         body = {"model": asked.model, "max_output_tokens": 100, "input": "Hello"}
     if asked.stream:
@@ -232,16 +243,19 @@ def worked_out(row: dict[str, Any]) -> Decimal:
 
 
 def test_what_an_unknown_outcome_left_charged_stands_apart(served: Gateway, bag: Bag) -> None:
-    once = row_of(served, bag, "dropped, then answered: the bound of the first stays")
+    once = row_of(served, bag, "dropped, then answered: the first stays charged")
     assert [(a["status"], a["charged"]) for a in once["attempt_details"]] == [
         (None, True),
         (200, False),
     ]
-    assert once["cost_details"]["other"] == "0.001611"
+    assert once["cost_details"]["other"] == "0.000918"
     assert once["cost_source"] == "estimated"
-    thrice = row_of(served, bag, "dropped three times: three bounds")
+    thrice = row_of(served, bag, "dropped three times: three unknown outcomes")
     assert (thrice["attempts"], thrice["state"], thrice["rates"]) == (3, "settled", None)
-    assert thrice["cost_details"]["other"] == "0.004833"
+    assert thrice["cost_details"]["other"] == "0.002754"
+    assert [(a["basis"], a["cost_usd"]) for a in thrice["attempt_details"]] == [
+        ("elapsed", "0.000918")
+    ] * 3
 
 
 def test_a_stream_that_broke_costs_at_least_what_was_sent(served: Gateway, bag: Bag) -> None:

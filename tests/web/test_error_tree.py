@@ -30,6 +30,8 @@ LEAVES = {
     "GatewayOverloaded": (503, "gateway_overloaded", "api_error", "overloaded_error"),
     "RateLimitExceeded": (429, "rate_limit_exceeded", "rate_limit_error", "rate_limit_error"),
     "LedgerUnavailable": (503, "ledger_unavailable", API, API),
+    "CallerLeft": (499, "client_disconnected", API, API),
+    "GatewayStopped": (503, "gateway_stopped", API, API),
     "BadRequestError": (400, "invalid_request", INVALID, INVALID),
     "AuthenticationError": (502, "upstream_auth_error", API, API),
     "PermissionDeniedError": (502, "upstream_auth_error", API, API),
@@ -48,9 +50,9 @@ LEAVES = {
 }
 # classes that are raised themselves though they have subclasses
 BRANCHES = {
+    "APIConnectionError": (502, "upstream_error", API, API),
     "BadRequest": (400, "invalid_request", INVALID, INVALID),
     "InternalServerError": (502, "upstream_error", API, API),
-    "APIConnectionError": (502, "upstream_error", API, API),
 }
 UPSTREAMS = {
     "BadRequestError": 400,

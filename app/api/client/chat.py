@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.api.client.incoming import incoming_of, read
+from app.calls.story import process
 from app.core.errors import GatewayError
 from app.dialects.openai_chat.reply import reply_bytes
 from app.dialects.openai_chat.request import ChatCall, parse
 from app.dialects.openai_chat.stream import ChunkWriter
-from app.pipeline import process
 from app.web.auth import known_caller
 from app.web.errors import row_of
 from app.web.exchange import Exchange

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from app.calls.gateway import Incoming
 from app.core.errors import BadRequest
-from app.pipeline import Incoming
 from app.web.exchange import Exchange
 from app.web.headers import MOST_TAGS, tags
 

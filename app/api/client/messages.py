@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from app.api.client.incoming import incoming_of, read
+from app.calls.gateway import Incoming
+from app.calls.story import count_tokens, process
 from app.core.receipt import Receipt
 from app.dialects.anthropic.messages import parse, parse_count_tokens
-from app.pipeline import Incoming, count_tokens, process
 from app.web.auth import known_caller
 from app.web.errors import NATIVE, envelope
 from app.web.exchange import Exchange

@@ -9,12 +9,14 @@ from typing import Any
 import orjson
 
 from app.core.caching import CachePlan
+from app.core.ended import Attempt, Basis, Ended
+from app.core.money import usd_text
 from app.core.pricing import Cost
 from app.core.routing import Route
 from app.core.usage import Usage
-from app.ports import Attempt, Charge, CostSource, Reservation
+from app.ports import Reservation
 from app.store.database.tables import COST_CATEGORIES, SUM_COLUMNS, TOKEN_COLUMNS
-from app.store.ledger.entries import Closing, Granted, State
+from app.store.ledger.entries import Closing, Granted
 from app.store.records.fields import clean_text
 
 _NOTHING_USED = Usage()
@@ -53,57 +55,73 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
     )
 
 
-def closing(  # noqa: PLR0913  # the facts of an end, all of them different
-    state: State,
-    charge: Charge | None,
-    *,
-    other_nano_usd: int,
-    source: CostSource | None,
-    model: str,
-    upstream: str,
-    attempts: Sequence[Attempt],
-    status: int,
-    error_code: str | None,
-    latency_ms: int,
-    ttft_ms: int | None,
-) -> Closing:
-    """The row's end. `other_nano_usd` are the bounds that stay charged beside `charge`.
-
-    `model` is the one that it was held for.
-    """
+def closing(ended: Ended, held_model: str) -> Closing:
+    """The end of a row that was held for `held_model`."""
+    charge, attempts, answered = ended.charge, ended.attempts, ended.model
     usage = _NOTHING_USED if charge is None else charge.usage
     cost = _NOTHING_COST if charge is None else charge.cost
     charged = cost.total
     sums = (
-        charged + other_nano_usd,
+        ended.cost_nano_usd,
         0 if charge is None else charge.uncached_nano_usd - charged,
         0 if charge is None else charge.strongest_nano_usd - charged,
         *_token_counts(usage),
     )
-    answered = model if charge is None else charge.model or model
-    last = attempts[-1] if attempts else None
-    request_id = None if last is None else last.request_id
+    request_id = attempts[-1].request_id if attempts else None
     message_id = None if charge is None else charge.message_id
     columns = (
-        state,
-        upstream if last is None else last.upstream,
+        "settled" if ended.is_charged else "released",
+        ended.upstream,
         None if request_id is None else clean_text(request_id),
         None if message_id is None else clean_text(message_id),
         len(attempts),
-        orjson.dumps(attempts).decode(),
-        source,
+        _attempts_text(attempts),
+        ended.cost_source,
         None if charge is None else charge.rates,
-        status,
-        error_code,
-        latency_ms,
-        ttft_ms,
+        ended.status,
+        ended.error_code,
+        ended.latency_ms,
+        ended.ttft_ms,
         answered,
-        None if answered == model else model,
-        other_nano_usd,
+        None if answered == held_model else held_model,
+        ended.other_nano_usd,
         *sums,
         *_category_costs(cost),
     )
-    return Closing(status, error_code, answered, sums, columns)
+    return Closing(answered, sums, columns)
+
+
+def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
+    """The end of a row about whose call nothing is known: all that was held is charged."""
+    sums = (held_nano_usd, 0, 0, *_token_counts(_NOTHING_USED))
+    known = ("settled", asked.upstream, None, None, 0, None, "estimated", None, None)
+    columns = (
+        *known,
+        *("internal_error", None, None, asked.model, None, held_nano_usd),
+        *sums,
+        *_category_costs(_NOTHING_COST),
+    )
+    return Closing(asked.model, sums, columns)
+
+
+def _attempts_text(attempts: Sequence[Attempt]) -> str:
+    """Their fields by name; `charged` says that one without an answer costs something."""
+    return orjson.dumps(
+        [
+            {
+                "upstream": each.upstream,
+                "model": each.model,
+                "status": each.status,
+                "error": each.error,
+                "latency_ms": each.latency_ms,
+                "request_id": each.request_id,
+                "charged": each.cost_nano_usd > 0 and each.basis != Basis.USAGE,
+                "cost_usd": usd_text(each.cost_nano_usd),
+                "basis": each.basis,
+            }
+            for each in attempts
+        ]
+    ).decode()
 
 
 def _route_text(route: Route) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from app.ports import CostSource
+from app.core.ended import CostSource
 from app.store.database.engine import clock_us
 from app.store.database.moments import day_text
 from app.store.database.prepared import texts

@@ -39,16 +39,9 @@ class Waits:
 class Closing:
     """How a call ended, by which `model`: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
 
-    status: int
-    error_code: str | None
     model: str
     sums: tuple[int, ...]
     columns: tuple[Any, ...]
-
-    @property
-    def cost_nano_usd(self) -> int:
-        """The row's whole cost."""
-        return self.sums[0]
 
 
 @dataclass(slots=True, eq=False)
@@ -79,14 +72,14 @@ class Open:
 
 @dataclass(slots=True, eq=False)
 class Extend:
-    """Hold once more what was granted.  Answer: whether it fitted.
+    """Hold so much more.  Answer: whether it fitted.
 
     `lost` says that it was answered with no, though it may have been committed.
     """
 
     request_id: str
     key_id: str
-    granted_nano_usd: int
+    more_nano_usd: int
     windows: tuple[WindowRow, ...]
     future: Future[bool]
     lost: bool = False

@@ -21,9 +21,9 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.ports import Recorder, Reservation
+from app.ports import EndedBy, Reservation
 from app.store.database.engine import Database
-from app.store.ledger.holds import OpenHold, OutcomeOf
+from app.store.ledger.holds import OpenHold
 from app.store.ledger.leases import Lease
 from app.store.ledger.process import Process
 from app.store.ledger.statements import Statements
@@ -40,18 +40,10 @@ class SqlLedger:
         self,
         database: Database,
         *,
-        outcome_of: OutcomeOf,
-        recorder: Recorder | None = None,
         lease_s: float = 30.0,
         global_budget: GlobalBudget | None = None,
     ) -> None:
-        """`outcome_of` gives the HTTP status and error code that a failed call's row shows.
-
-        `recorder` is told of each call once its end is committed.
-        """
         self._database = database
-        self._outcome_of = outcome_of
-        self._recorder = recorder
         self._process = Process(
             f"proc_{secrets.token_hex(8)}",
             Statements(database.dialect),
@@ -94,8 +86,6 @@ class SqlLedger:
         """How long a call waits that only the holds of running ones keep out."""
         self._writer.wait_for_holds_s = seconds
 
-    def hold(self, reservation: Reservation) -> OpenHold:
+    def hold(self, reservation: Reservation, ended: EndedBy) -> OpenHold:
         """See `ports.Ledger.hold`."""
-        return OpenHold(
-            self._writer, reservation, outcome_of=self._outcome_of, recorder=self._recorder
-        )
+        return OpenHold(self._writer, reservation, ended)

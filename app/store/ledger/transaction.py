@@ -121,7 +121,7 @@ class _Transaction:
         return outcome
 
     def _extend(self, entry: Extend) -> bool:
-        more = entry.granted_nano_usd
+        more = entry.more_nano_usd
         if isinstance(self._balances.admit(entry.windows, Wanted(more, more)), Shortfall):
             return False
         self._balances.move(entry.windows, spent=0, held=more)

@@ -19,7 +19,7 @@ async def fill(till: Till) -> str:
     key = await till.key(team="ops", max_budget_usd="1.00")
     await asyncio.gather(*(till.call(reservation(key, tags=("a",)), CENT) for _ in range(7)))
     await till.fail(reservation(key), APITimeoutError("silence"))
-    await till.ledger.hold(reservation(key, request_id="open")).__aenter__()
+    await till.hold(reservation(key, request_id="open")).__aenter__()
     return key.id
 
 

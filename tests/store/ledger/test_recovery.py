@@ -33,8 +33,8 @@ from tests.store.ledger.till import open_till, reservation
 async def main():
     till = await open_till(sys.argv[1], lease_s=1.0)
     key = await till.keys.find(sys.argv[2])
-    async with till.ledger.hold(reservation(key, 30_000_000, request_id="lost")) as hold:
-        await hold.hold_another()
+    async with till.hold(reservation(key, 30_000_000, request_id="lost")) as hold:
+        await hold.extend(kept=30_000_000)
         print("holding", flush=True)
         await asyncio.sleep(60)
 
@@ -118,10 +118,10 @@ async def test_a_process_taken_for_dead_still_settles_at_the_real_cost(postgres_
         connection.execute(delete(processes))
         return charge_lost_holds(connection, Statements(till.database.dialect))
 
-    async with till.ledger.hold(asked) as hold, till.ledger.hold(unsettled) as other:
+    async with till.hold(asked) as hold, till.hold(unsettled) as other:
         assert await till.database.write(take_for_dead) == 2
         assert await till.sums(key) == ("0.05", "0.00", "0.95")
-        assert not await other.hold_another()
+        assert not await other.extend(kept=2 * CENT)
         hold.settle(replace(charge(4_000_000), model="claude-opus-5-5"))
         other.settle(charge(1_000_000))
     assert (await till.row(asked))["state"] == "settled"
@@ -139,7 +139,7 @@ async def test_closing_writes_what_is_still_on_its_way(url: str) -> None:
     calls = [asyncio.create_task(till.call(reservation(key), 1_000)) for _ in range(50)]
     await asyncio.sleep(0)
     await asyncio.gather(*calls)
-    leaving = till.ledger.hold(reservation(key))
+    leaving = till.hold(reservation(key))
     await leaving.__aenter__()
     leaving.settle(charge(1_000))
     end = asyncio.create_task(leaving.__aexit__(None, None, None))
@@ -213,7 +213,7 @@ async def test_a_lost_database_refuses_calls_and_loses_no_settlement(own_postgre
     till = await open_till(own_postgres.get_uri(), lease_s=60)
     key = await till.key()
     kept = reservation(key, 2 * CENT)
-    hold = till.ledger.hold(kept)
+    hold = till.hold(kept)
     await hold.__aenter__()
     await asyncio.to_thread(own_postgres.stop)
 
@@ -264,7 +264,7 @@ async def test_nobody_waits_for_a_ledger_that_was_closed(url: str) -> None:
     till = await open_till(url)
     key = await till.key()
     late = reservation(key, CENT)
-    hold = till.ledger.hold(late)
+    hold = till.hold(late)
     await hold.__aenter__()
     await till.ledger.close()
     hold.settle(charge(1_000))

@@ -23,7 +23,7 @@ def patient(key: Key, bound: int = CENT, **changes: Any) -> Reservation:
 
 async def entered(till: Till, asked: Reservation) -> Any:
     """A hold that stays open until the test leaves it."""
-    hold = till.ledger.hold(asked)
+    hold = till.hold(asked)
     await hold.__aenter__()
     return hold
 
@@ -120,7 +120,7 @@ async def test_who_came_first_is_let_in_first(till: Till) -> None:
     order: list[int] = []
 
     async def call(number: int, bound: int) -> None:
-        async with till.ledger.hold(patient(key, bound)) as hold:
+        async with till.hold(patient(key, bound)) as hold:
             order.append(number)
             await asyncio.sleep(0.01)
             hold.settle(charge(0))

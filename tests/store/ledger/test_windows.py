@@ -33,7 +33,7 @@ async def test_a_model_budget_counts_what_the_key_spent_on_the_model_before(
 
 async def test_a_model_budget_sees_a_call_that_is_still_running(till: Till) -> None:
     key = await till.key()
-    running = till.ledger.hold(reservation(key, CENT))
+    running = till.hold(reservation(key, CENT))
     await running.__aenter__()
     shown = await till.keys.update(key.id, {"model_budgets": {HAIKU: "0.015"}})
     assert shown["model_spend"][HAIKU]["remaining_usd"] == "0.005"
@@ -79,7 +79,7 @@ async def test_a_global_budget_that_returns_counts_what_was_spent_without_it(til
     await till.call(reservation(key, CENT), 2_000_000)
     till.ledger.set_global_budget(GlobalBudget())
     estimated = reservation(key, CENT)
-    async with till.ledger.hold(estimated):
+    async with till.hold(estimated):
         pass  # charged at its bound
     till.ledger.set_global_budget(GlobalBudget(50_000_000, "day"))
     assert await remaining(till) == 37_000_000

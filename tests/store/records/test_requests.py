@@ -124,7 +124,7 @@ async def test_a_correction_moves_every_sum(till: Till) -> None:
 
 async def test_only_a_guess_can_be_corrected(till: Till) -> None:
     asked = reservation(await till.key())
-    async with till.ledger.hold(asked):
+    async with till.hold(asked):
         with pytest.raises(BadRequest):
             await till.requests.correct(asked.request_id, 5)
     await till.requests.correct(asked.request_id, 5)

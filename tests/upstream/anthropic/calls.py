@@ -3,44 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.calls.attempts import OpenedStream, Retries
+from app.calls.attempts import RetryOptions, first_answer
+from app.core.bounds import Bound
+from app.core.errors import APIStatusError, UncertainError, UpstreamError
 from app.core.models import Limits, Model
 from app.core.request import Reply, Request
-from app.ports import Attempt, Call, Charge, Upstream, UpstreamStream
+from app.core.targets import Target
+from app.ports import Call, Upstream, UpstreamStream
+from tests.core.catalogs import HAIKU_RATES, prices
 
 HAIKU = "claude-haiku-4-5-20251001"
 API_KEY = "sk-ant-very-secret"
+MODEL = Model(HAIKU, ("anthropic",), (), Limits(200_000, 64_000, 4_096))
+TARGET = Target(MODEL, "anthropic", prices(HAIKU_RATES), Bound(9, 64, 9_000, 1_000_000, 5_000_000))
+
+
+@dataclass
+class Noted:
+    """One attempt as it was told; `charged` where another one had to be held beside it."""
+
+    upstream: str
+    status: int | None
+    error: str | None
+    request_id: str | None
+    charged: bool = False
 
 
 @dataclass
 class RecordingHold:
-    """A hold with room for `room` more bounds."""
+    """Is told of attempts; `room` is how many may be charged and made again."""
 
     room: int = 9
-    request_id: str = "call_1"
-    granted_nano_usd: int = 1_000
-    kept_nano_usd: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
-    ttft_ms: int | None = None
     held: int = 0
-    charges: list[Charge] = field(default_factory=list)
+    attempts: list[Noted] = field(default_factory=list)
 
-    async def hold_another(self) -> bool:
+    def begin(self, _target: Target) -> None:
+        self.attempts.append(Noted("anthropic", None, "CancelledError", None))
+
+    def answered(self, headers: Mapping[str, str]) -> None:
+        last = self.attempts[-1]
+        last.status, last.error, last.request_id = 200, None, headers.get("request-id")
+
+    async def failed(self, error: UpstreamError) -> None:
+        last = self.attempts[-1]
+        last.error = type(error).__name__
+        if isinstance(error, APIStatusError):
+            last.status, last.request_id = error.status, error.headers.get("request-id")
+        elif isinstance(error, UncertainError):
+            last.status, last.request_id = error.status, error.request_id
+
+    async def may_try(self, _target: Target) -> bool:
+        last = self.attempts[-1]
+        if last.error not in ("APITimeoutError", "APIResponseValidationError"):
+            return True
         if self.held >= self.room:
             return False
         self.held += 1
-        self.kept_nano_usd += self.granted_nano_usd
+        last.charged = True
         return True
-
-    def settle(self, charge: Charge) -> None:
-        self.charges.append(charge)
-
-    @property
-    def remaining_nano_usd(self) -> int | None:
-        return None
 
     @property
     def outcomes(self) -> list[tuple[int | None, str | None]]:
@@ -55,8 +79,7 @@ def call(headers: Mapping[str, str] | None = None, **fields: Any) -> Call:
         "max_tokens": 64,
         **fields,
     }
-    model = Model(HAIKU, ("anthropic",), (), Limits(200_000, 64_000, 4_096))
-    return Call(Request(**request), model, headers or {})
+    return Call(Request(**request), MODEL, headers or {})
 
 
 @dataclass(frozen=True)
@@ -64,17 +87,26 @@ class Tried:
     """An upstream whose failed attempts are made again."""
 
     upstream: Upstream
-    retries: Retries
+    options: RetryOptions
 
     async def send(self, call: Call, hold: RecordingHold) -> Reply:
-        upstream = self.upstream
-        return await self.retries.run(
-            lambda: upstream.send(call), lambda reply: reply.headers, "anthropic", hold
-        )
+        async def one_try(_target: Target) -> Reply:
+            return await self.upstream.send(call)
 
-    def stream(self, call: Call, hold: RecordingHold) -> OpenedStream:
-        upstream = self.upstream
-        return OpenedStream(self.retries, lambda: upstream.stream(call), "anthropic", hold)
+        reply = await first_answer((TARGET,), one_try, hold, self.options)
+        hold.answered(reply.headers)
+        return reply
+
+    @asynccontextmanager
+    async def stream(self, call: Call, hold: RecordingHold) -> AsyncIterator[UpstreamStream]:
+        async with AsyncExitStack() as opened:
+
+            async def one_try(_target: Target) -> UpstreamStream:
+                return await opened.enter_async_context(self.upstream.stream(call))
+
+            answer = await first_answer((TARGET,), one_try, hold, self.options)
+            hold.answered(answer.headers)
+            yield answer
 
     async def count_tokens(self, call: Call) -> int:
         return await self.upstream.count_tokens(call)

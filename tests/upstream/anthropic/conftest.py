@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from app.calls.attempts import Retries, RetryOptions
+from app.calls.attempts import RetryOptions
 from app.ports import Upstream
 from app.upstream.factory import open_upstream
 from app.upstream.options import UpstreamOptions
@@ -44,7 +44,7 @@ async def opened(server: WireServer, transport: Literal["aiohttp", "sdk"]) -> As
         options = UpstreamOptions(**{**known, **fields})
         retries = RetryOptions(max_attempts=max_attempts, max_elapsed_s=max_elapsed_s)
         upstreams.append(open_upstream(options))
-        return Tried(upstreams[-1], Retries(retries))
+        return Tried(upstreams[-1], retries)
 
     yield opener
     for upstream in upstreams:

@@ -1,0 +1,175 @@
+"""What has happened so far in one call, and the value that it ends as."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from app.core.ended import Attempt, Basis, Ended, Ending
+from app.core.errors import (
+    APIStatusError,
+    APITimeoutError,
+    CallerLeft,
+    GatewayStopped,
+    Refusal,
+    UncertainError,
+    UpstreamError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.calls.gateway import Incoming, Interruption, OutcomeOf
+    from app.core.ended import Charge
+    from app.core.preparation import Prepared
+    from app.core.targets import Target
+    from app.ports import Hold
+
+REQUEST_ID = "request-id"
+OK = 200
+CUT_SHORT = {Ending.CALLER_LEFT: CallerLeft, Ending.GATEWAY_STOPPED: GatewayStopped}
+
+
+class Course:
+    """The attempts of one call, the last of them perhaps still open.
+
+    `charge` is for the answer, whole or as far as it came.
+    """
+
+    __slots__ = (
+        *("attempts", "charge", "is_open", "started_s", "target", "ttft_ms"),
+        *("_begun_s", "_request_id", "_status"),
+    )
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.charge: Charge | None = None
+        self.started_s = self._begun_s = time.monotonic()
+        self.ttft_ms: int | None = None
+        self.target: Target | None = None
+        self.is_open = False
+        self._status: int | None = None
+        self._request_id: str | None = None
+
+    @property
+    def number(self) -> int:
+        """How many attempts were made, the open one too."""
+        return len(self.attempts) + self.is_open
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the last attempt was begun."""
+        return time.monotonic() - self._begun_s
+
+    @property
+    def charged_nano_usd(self) -> int:
+        """What all attempts that are over are charged."""
+        return sum([attempt.cost_nano_usd for attempt in self.attempts])
+
+    def begin(self, target: Target) -> None:
+        """An attempt is about to be sent."""
+        self.target, self.is_open = target, True
+        self._status = self._request_id = None
+        self._begun_s = time.monotonic()
+
+    def answered(self, headers: Mapping[str, str]) -> None:
+        """The open attempt's answer has come, or begun to."""
+        self._status, self._request_id = OK, headers.get(REQUEST_ID)
+
+    def close(self, error: str | None, cost_nano_usd: int, basis: Basis) -> None:
+        """The open attempt is over."""
+        target, self.is_open = self.target, False
+        if target is None:
+            raise RuntimeError("no attempt was begun")
+        self.attempts.append(
+            Attempt(
+                target.upstream,
+                target.model.id,
+                self._status,
+                error,
+                round((time.monotonic() - self._begun_s) * 1_000),
+                self._request_id,
+                cost_nano_usd,
+                basis,
+            )
+        )
+
+    def failed(self, error: BaseException | None) -> None:
+        """Note what the upstream said with an error."""
+        if isinstance(error, APIStatusError):
+            self._status = error.status
+            self._request_id = error.headers.get(REQUEST_ID) or self._request_id
+        elif isinstance(error, UncertainError):
+            self._status = error.status or self._status
+            self._request_id = error.request_id or self._request_id
+
+
+def why_ended(error: BaseException | None, interruption: Interruption) -> Ending:
+    """The kind of a call's end; being cancelled says nothing, so `interruption` does."""
+    if error is None:
+        return Ending.ANSWERED
+    if isinstance(error, asyncio.CancelledError):
+        return interruption.reason or Ending.GATEWAY_STOPPED
+    if isinstance(error, GeneratorExit):
+        return interruption.reason or Ending.BUG
+    if isinstance(error, Refusal | APIStatusError):
+        return Ending.REFUSED
+    if isinstance(error, APITimeoutError):
+        return Ending.DEADLINE
+    return Ending.FAILED if isinstance(error, UpstreamError) else Ending.BUG
+
+
+def ended(  # noqa: PLR0913  # the facts of an end, all of them different
+    course: Course,
+    incoming: Incoming,
+    prepared: Prepared,
+    hold: Hold,
+    *,
+    reason: Ending,
+    error: BaseException | None,
+    outcome_of: OutcomeOf,
+) -> Ended:
+    """The call as it stands, ended by `error`.  Whatever attempt is open is charged its bound."""
+    if course.is_open:
+        course.close(error_name(error, reason), prepared.bound.nano_usd, Basis.BOUND)
+    charge, attempts, target = course.charge, tuple(course.attempts), course.target
+    answered = 0 if charge is None else charge.cost.total
+    status, code = _told(error, reason, incoming.dialect, outcome_of)
+    return Ended(
+        request_id=incoming.request_id,
+        key=incoming.key,
+        dialect=incoming.dialect,
+        request=prepared.request,
+        model=(charge and charge.model) or prepared.model.id,
+        upstream=prepared.model.upstreams[0] if target is None else target.upstream,
+        route=prepared.route,
+        cache_plan=prepared.cache,
+        attempts=attempts,
+        charge=charge,
+        other_nano_usd=course.charged_nano_usd - answered,
+        held_nano_usd=hold.held_nano_usd,
+        reason=reason,
+        error=error,
+        status=status,
+        error_code=code,
+        latency_ms=round((time.monotonic() - course.started_s) * 1_000),
+        ttft_ms=course.ttft_ms,
+    )
+
+
+def _told(
+    error: BaseException | None, reason: Ending, dialect: str, outcome_of: OutcomeOf
+) -> tuple[int, str | None]:
+    """The status and the code that the caller was told, or would have been."""
+    if error is None:
+        return OK, None
+    cut = CUT_SHORT.get(reason)
+    return outcome_of(error if cut is None else cut("the call was cut short"), dialect)
+
+
+def error_name(error: BaseException | None, reason: Ending) -> str | None:
+    """What an attempt shows of its end: the error's name, or why it was cut short."""
+    if error is None:
+        return None
+    return str(reason) if reason in CUT_SHORT else type(error).__name__

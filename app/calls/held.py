@@ -1,0 +1,285 @@
+"""One call under its hold: entered before anything is sent, left with the account of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from app.calls.charges import charge_of, not_billed, stream_charge
+from app.calls.ended import Course, ended, error_name, why_ended
+from app.calls.gateway import Interruption
+from app.core.billing import answer_of
+from app.core.ended import Basis, Ending
+from app.core.errors import APIResponseValidationError, BudgetExceeded, UpstreamError
+from app.core.preparation import prepare
+from app.core.targets import Target
+from app.core.unknown import stake_of, unknown_outcome
+from app.ports import Call, Reservation
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from app.calls.gateway import Gateway, Incoming
+    from app.core.ended import Ended
+    from app.core.metering import Meter
+    from app.core.request import Reply
+    from app.ports import Hold, Upstream, UpstreamStream
+
+COUNT_FOR_HOLD_S = 5.0  # a refusal must not wait for long
+COUNT_FOR_CHARGE_S = 2.0
+_log = logging.getLogger("tollkeeper.calls")
+
+
+class Held:
+    """One call from its hold to its end; implements attempts.Told.
+
+    It is held by its bound or, if only that fits, by the vendor's free count. However it is
+    left, the ledger asks for the call's `Ended` and enters that: nobody can forget to settle.
+    """
+
+    def __init__(
+        self, incoming: Incoming, gateway: Gateway, interruption: Interruption | None = None
+    ) -> None:
+        self.incoming = incoming
+        self.prepared = prepare(
+            incoming.request,
+            incoming.key,
+            gateway.policy,
+            gateway.today(),
+            adapted=not incoming.native,
+        )
+        self.course = Course()
+        self._gateway = gateway
+        self._interruption = interruption or Interruption()
+        self._hold: Hold
+        self._context: AbstractAsyncContextManager[Hold]
+        self._entered = False
+        self._ended: Ended | None = None
+        self._meter: Meter | None = None
+        self._counted: int | None = None
+        self._asked_count = False
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._enter()
+        except BudgetExceeded as refusal:
+            await self._enter_again(refusal)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.course.is_open:
+                await self._close(error)
+        finally:
+            try:
+                await self._context.__aexit__(kind, error, traceback)
+            finally:
+                self._tell()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Where the call may be sent, in the order in which they are tried."""
+        ready = self.prepared
+        return (Target(ready.model, ready.model.upstreams[0], ready.prices, ready.bound),)
+
+    def upstream(self, target: Target) -> Upstream:
+        """Who serves the target."""
+        return self._gateway.upstreams[target.upstream]
+
+    def call(self, target: Target) -> Call:
+        """What it is sent."""
+        return Call(self.prepared.request, target.model, self.incoming.headers)
+
+    def begin(self, target: Target) -> None:
+        """See attempts.Told."""
+        self.course.begin(target)
+
+    async def failed(self, error: UpstreamError) -> None:
+        """See attempts.Told."""
+        await self._close(error)
+
+    async def send(self, target: Target) -> Reply:
+        """One try at a whole answer."""
+        return await self.upstream(target).send(self.call(target))
+
+    async def may_try(self, target: Target) -> bool:
+        """See attempts.Told."""
+        return await self._hold.extend(target, self.course.charged_nano_usd)
+
+    def answered(self, reply: Reply) -> None:
+        """A whole answer has come: it is charged exactly."""
+        course = self.course
+        course.answered(reply.headers)
+        answer = answer_of(reply)
+        charge = charge_of(reply.usage, answer, self.prepared, "computed", reply.message_id)
+        course.charge = charge
+        course.close(None, charge.cost.total, Basis.USAGE)
+
+    def opened(self, answer: UpstreamStream) -> None:
+        """A stream has begun: from here on its meter knows what it used."""
+        self.course.answered(answer.headers)
+        self._meter = answer.meter
+
+    def first_seen(self) -> None:
+        """Something that the caller can read has come."""
+        course = self.course
+        if course.ttft_ms is None and self._meter is not None and self._meter.visible_bytes:
+            course.ttft_ms = int((time.monotonic() - course.started_s) * 1_000)
+
+    def streamed(self) -> None:
+        """The stream is whole.  Raises APIResponseValidationError when it never said its count."""
+        if not self._close_stream(None):
+            raise APIResponseValidationError("the upstream's stream never said what it counted")
+
+    @property
+    def remaining_nano_usd(self) -> int | None:
+        """What the tightest limit has left, once the hold is settled."""
+        return self._hold.remaining_nano_usd
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the call ended, once it has."""
+        return self._ended
+
+    async def _enter(self, *, may_wait: bool = False) -> None:
+        asked = self._reservation(may_wait=may_wait)
+        self._context = self._gateway.ledger.hold(asked, self._ended_by)
+        self._hold = await self._context.__aenter__()
+        self._entered = True
+        self.prepared = self.prepared.shortened(self._hold.granted_nano_usd)
+
+    async def _enter_again(self, refusal: BudgetExceeded) -> None:
+        """The bound does not fit: what the vendor counts may, or what running calls give back.
+
+        Raises BudgetExceeded.
+        """
+        short = refusal.shortfall
+        if short.lacks and self.prepared.count_may_help(short.remaining_nano_usd):
+            counted = await self._count(COUNT_FOR_HOLD_S)
+            if counted is None:
+                raise self._with_tokens_that_fit(refusal) from refusal
+            self.prepared = self.prepared.recounted(counted)
+        elif not short.holds_alone:
+            raise self._with_tokens_that_fit(refusal) from refusal
+        try:
+            await self._enter(may_wait=True)
+        except BudgetExceeded as again:
+            raise self._with_tokens_that_fit(again) from again
+
+    def _with_tokens_that_fit(self, refusal: BudgetExceeded) -> BudgetExceeded:
+        room = refusal.shortfall.remaining_nano_usd
+        fits = self.prepared.bound.output_that_fits(room)
+        return BudgetExceeded(replace(refusal.shortfall, max_tokens_that_fit=fits))
+
+    def _reservation(self, *, may_wait: bool) -> Reservation:
+        incoming, prepared = self.incoming, self.prepared
+        request = incoming.request
+        return Reservation(
+            request_id=incoming.request_id,
+            key=incoming.key,
+            model=prepared.model.id,
+            bound_nano_usd=prepared.bound.nano_usd,
+            least_nano_usd=prepared.least_nano_usd,
+            stake=stake_of(prepared.bound),
+            dialect=incoming.dialect,
+            requested_model=request.model,
+            route=prepared.route,
+            upstream=prepared.model.upstreams[0],
+            stream=request.stream,
+            cache_plan=prepared.cache,
+            end_user=request.end_user,
+            tags=request.tags,
+            idempotency_key=incoming.idempotency_key,
+            fixed_nano_usd=prepared.bound.fixed_nano_usd,
+            share_ppm=prepared.share_ppm,
+            may_wait=may_wait,
+        )
+
+    async def _count(self, timeout_s: float) -> int | None:
+        """The vendor's count of the prompt, asked for once; None when it doesn't tell."""
+        if not self._asked_count:
+            self._asked_count = True
+            target = self.course.target or self.targets[0]
+            try:
+                async with asyncio.timeout(timeout_s):
+                    self._counted = await self.upstream(target).count_tokens(self.call(target))
+            except (UpstreamError, TimeoutError):
+                _log.info("no count", extra={"request_id": self.incoming.request_id})
+        return self._counted
+
+    async def _close(self, error: BaseException | None) -> None:
+        """End the open attempt: `error` and what has come decide what it is charged."""
+        course, meter, bound = self.course, self._meter, self.prepared.bound
+        course.failed(error)
+        if self._close_stream(error):
+            return
+        reason = why_ended(error, self._interruption)
+        name = error_name(error, reason)
+        free = not_billed(error, meter)
+        if free is not None:
+            course.close(name, 0, free)
+            return
+        elapsed_s, seen_bytes = course.elapsed_s, 0 if meter is None else meter.visible_bytes
+        counted = self._counted
+        try:
+            if bound.input_is_loose and reason is not Ending.GATEWAY_STOPPED:
+                counted = await self._count(COUNT_FOR_CHARGE_S)
+        finally:
+            stake = stake_of(bound, counted)
+            cost_nano_usd = unknown_outcome(stake, elapsed_s, seen_bytes=seen_bytes)
+            course.close(name, cost_nano_usd, Basis.BOUND if stake.whole else Basis.ELAPSED)
+
+    def _close_stream(self, error: BaseException | None) -> bool:
+        """End an attempt whose stream has said what the prompt counts; False where none has."""
+        if self._meter is None:
+            return False
+        found = stream_charge(self._meter, self.prepared, time.monotonic())
+        if found is None:
+            return False
+        charge, basis = found
+        self.course.charge = charge
+        exact = basis is Basis.USAGE
+        name = None if exact else error_name(error, why_ended(error, self._interruption))
+        self.course.close(name, charge.cost.total, basis)
+        return True
+
+    def _ended_by(self, hold: Hold, error: BaseException | None) -> Ended:
+        """How the call ended, for the ledger."""
+        self._ended = told = ended(
+            self.course,
+            self.incoming,
+            self.prepared,
+            hold,
+            reason=why_ended(error, self._interruption),
+            error=error,
+            outcome_of=self._gateway.outcome_of,
+        )
+        if not self._entered and isinstance(error, asyncio.CancelledError):
+            self._tell()  # nobody is there any more to leave the context
+        return told
+
+    def _tell(self) -> None:
+        told = self._ended
+        if told is None:
+            return
+        self._gateway.recorder.record(told)
+        if told.cost_nano_usd > told.held_nano_usd:
+            _log.warning(
+                "a call cost more than was held for it",
+                extra={
+                    "request_id": told.request_id,
+                    "key_id": told.key.id,
+                    "model": told.model,
+                    "cost_nano_usd": told.cost_nano_usd,
+                    "held_nano_usd": told.held_nano_usd,
+                },
+            )

@@ -1,0 +1,47 @@
+"""What the caller is told of its call: before the first byte, and when all is settled."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from app.core.receipt import Opening, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.calls.held import Held
+
+
+def opening_of(held: Held, headers: Mapping[str, str]) -> Opening:
+    """What is known before the first byte of a stream, or of a whole answer that has come.
+
+    `headers` are the upstream's.
+    """
+    prepared, incoming, charge = held.prepared, held.incoming, held.course.charge
+    return Opening(
+        request_id=incoming.request_id,
+        created=int(time.time()),
+        requested_model=incoming.request.model,
+        model=(charge and charge.model) or prepared.model.id,
+        route=prepared.route,
+        attempts=held.course.number,
+        dropped=prepared.request.dropped,
+        max_tokens_set=prepared.request.max_tokens if prepared.max_tokens_set else None,
+        native_headers=headers if incoming.native else {},
+    )
+
+
+def receipt_of(held: Held, opening: Opening) -> Receipt:
+    """The account of an answered call, once its hold is settled."""
+    charge, ended = held.course.charge, held.ended
+    if charge is None or ended is None:
+        raise RuntimeError("only an answered call has a receipt")
+    return Receipt(
+        opening=opening,
+        usage=charge.usage,
+        cost=charge.cost,
+        total_nano_usd=ended.cost_nano_usd,
+        cache_savings_nano_usd=charge.uncached_nano_usd - charge.cost.total,
+        remaining_nano_usd=held.remaining_nano_usd,
+    )

@@ -1,0 +1,63 @@
+"""The story of one call: make ready, hold, call, price, settle, answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.calls.attempts import first_answer
+from app.calls.held import Held
+from app.calls.opened import Opened
+from app.calls.receipts import opening_of, receipt_of
+from app.core.adaptation import adapt
+from app.core.measure import measure
+from app.core.routing import route
+from app.ports import Call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from app.calls.gateway import Gateway, Incoming, Interruption
+    from app.core.receipt import Opening, Receipt
+    from app.core.request import Reply
+    from app.ports import Part
+
+
+async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
+    """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
+    async with Held(incoming, gateway) as held:
+        reply = await first_answer(held.targets, held.send, held, gateway.retries)
+        held.answered(reply)
+    return reply, receipt_of(held, opening_of(held, reply.headers))
+
+
+async def stream(
+    incoming: Incoming, gateway: Gateway, interruption: Interruption
+) -> AsyncGenerator[Opening | Part | Receipt, None]:
+    """An Opening once the upstream has begun, then its parts, then the settled Receipt.
+
+    Whatever ends it early settles what was used; `interruption` says why nobody waits any more.
+    Raises Refusal and UpstreamError; after the Opening only UpstreamError.
+    """
+    async with (
+        Held(incoming, gateway, interruption) as held,
+        Opened(held, gateway.retries) as answer,
+    ):
+        opening = opening_of(held, answer.headers)
+        yield opening
+        async for part in answer.parts():
+            held.first_seen()
+            yield part
+        held.streamed()
+    yield receipt_of(held, opening)
+
+
+async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
+    """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
+    policy, request = gateway.policy, incoming.request
+    chosen, model = route(
+        request, measure(request), policy.catalog, policy.rules, incoming.key.models
+    )
+    if not incoming.native or chosen.tier is not None:
+        request = adapt(request, model)
+    upstream = gateway.upstreams[model.upstreams[0]]
+    return await upstream.count_tokens(Call(request, model, incoming.headers))
