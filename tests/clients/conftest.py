@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -39,6 +40,15 @@ def served(upstream: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def secret(served: Gateway) -> str:
     """A new key with a dollar to spend."""
     return served.key(max_budget_usd="1.00")
+
+
+@pytest.fixture
+def limited(served: Gateway) -> str:
+    """A new key with money under every kind of limit: its own, its team's, one on each tier."""
+    team = f"team-{time.time_ns()}"
+    served.admin("POST", "teams", {"name": team, "max_budget_usd": "20.00"})
+    budgets = {"haiku": "10.00", "sonnet": "10.00"}
+    return served.key(max_budget_usd="15.00", team=team, model_budgets=budgets)
 
 
 @pytest.fixture

@@ -251,6 +251,20 @@ def test_a_folded_system_message_stays_where_it_was(
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [None, "haiku", "sonnet", "opus", "fable", "claude-haiku-4-5", "claude-opus-4-6", "auto"],
+)
+def test_all_that_it_sends_by_itself_is_served_to_a_key_with_every_limit(
+    *, claude: Claude, served: Gateway, upstream: Simulated, limited: str, model: str | None
+) -> None:
+    upstream.replies(read_note(), say("It says swordfish."))
+    run = claude(*(("--model", model) if model else ()), key=limited)
+    assert run.finished.status == 0, run.finished.said
+    assert run.told["result"] == "It says swordfish."
+    assert Decimal(served.own_key(limited)["spent_usd"]) * 10**9 == upstream.billed_nano_usd() > 0
+
+
 def test_it_finds_the_gateways_models(*, claude: Claude, tap: Tap, rich: str) -> None:
     run = claude(key=rich, CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY="1")
     assert run.finished.status == 0, run.finished.said

@@ -145,6 +145,17 @@ def test_a_tool_run_reads_the_note_and_its_cache(
     assert Decimal(served.own_key(secret)["spent_usd"]) * 10**9 == upstream.billed_nano_usd()
 
 
+@pytest.mark.parametrize("model", ["auto", "claude-haiku-4-5", "claude-opus-5-5"])
+def test_all_that_it_sends_by_itself_is_served_to_a_key_with_every_limit(
+    *, codex: Codex, served: Gateway, upstream: Simulated, limited: str, model: str
+) -> None:
+    upstream.replies(ANSWER)
+    run = codex(key=limited, model=model)
+    assert run.status == 0
+    assert [item["text"] for item in run.items("agent_message")] == ["It says swordfish."]
+    assert Decimal(served.own_key(limited)["spent_usd"]) * 10**9 == upstream.billed_nano_usd() > 0
+
+
 def test_thinking_comes_back_as_it_was(*, codex: Codex, upstream: Simulated) -> None:
     """The upstream refuses thoughts that were changed, or whose context was."""
     run = codex(model="claude-opus-5-5", question='Use exec_command for "cat note.txt".')

@@ -321,6 +321,15 @@ def test_vercels_sdk_reads_text_and_usage(
 
 
 @PROVIDERS
+@pytest.mark.parametrize("scenario", ["text", "stream", "tools"])
+def test_all_that_vercels_sdk_sends_by_itself_is_served_to_a_key_with_every_limit(
+    *, run: Run, served: Gateway, upstream: Simulated, limited: str, provider: str, scenario: str
+) -> None:
+    run("vercel.mjs", scenario, provider, KEY=limited)
+    assert settled(served, limited) * 10**9 == upstream.billed_nano_usd() > 0
+
+
+@PROVIDERS
 def test_vercels_sdk_goes_through_a_tool_round(
     run: Run, upstream: Simulated, provider: str
 ) -> None:
