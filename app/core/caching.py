@@ -58,7 +58,7 @@ def plan(
     wanted = [n for n, length in enumerate(_prefix_bytes(size)) if length >= least]
     why = _why_not(request, rules, slots, wanted)
     if why:
-        return request, CachePlan((), size.marks, _longest_of(callers), why)
+        return request, CachePlan((), size.marks, size.ttl, why)
     marked, placed = request, dict[Place, Ttl]()
     for n in reversed(wanted):
         ttl = _legal_ttl(n, callers, rules)
@@ -67,8 +67,9 @@ def plan(
             marked = changed
             placed[PLACES[n]] = ttl
     if not placed:
-        return request, CachePlan((), size.marks, _longest_of(callers), "nothing_to_mark")
-    longest = _longest([*(t for ttls in callers for t in ttls), *placed.values()])
+        return request, CachePlan((), size.marks, size.ttl, "nothing_to_mark")
+    lifetimes = [*placed.values(), *([size.ttl] if size.ttl else ())]
+    longest: Ttl = "1h" if "1h" in lifetimes else "5m"
     return marked, CachePlan(tuple(reversed(placed)), size.marks, longest, "auto")
 
 
@@ -102,18 +103,6 @@ def _legal_ttl(place: int, callers: tuple[Sequence[Ttl], ...], rules: CacheRules
     if before:
         return before[-1]
     return "1h" if rules.ttl == "1h" else "5m"
-
-
-def _longest_of(callers: tuple[Sequence[Ttl], ...]) -> Ttl | None:
-    if callers is NO_MARKS:
-        return None
-    return _longest([ttl for ttls in callers for ttl in ttls])
-
-
-def _longest(ttls: Sequence[Ttl]) -> Ttl | None:
-    if not ttls:
-        return None
-    return "1h" if "1h" in ttls else "5m"
 
 
 def _ttls_by_place(request: Request) -> tuple[list[Ttl], list[Ttl], list[Ttl]]:

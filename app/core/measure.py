@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from app.core.tally import FRAMED, MARK, Tally, add_blocks, add_content, add_options, json_bytes
+from app.core.tally import FRAMED, MARK, Tally, add_blocks, add_content, add_json, add_options
 from app.core.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from app.core.caching import Ttl
     from app.core.request import Block, Message, Request
 
 _LIST_ENTRY = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
@@ -26,7 +27,8 @@ class Measure:
     results too. `unsized` are blocks whose tokens the body doesn't bound (a document or upload by
     URL or file id, an unknown block); `by_reference` are those and pictures by URL or file id:
     another call may read something else there. `defined` are tools that messages bring along,
-    `unknown` names what the gateway doesn't know; `marks` are the caller's own breakpoints.
+    `unknown` names what the gateway doesn't know; `marks` are the caller's own breakpoints and
+    `ttl` is the longest of theirs, wherever they stand.
     The `*_prefix_bytes` are what stands before and inside tools, and before and inside system.
     """
 
@@ -45,6 +47,7 @@ class Measure:
     tools: int
     tools_prefix_bytes: int
     system_prefix_bytes: int
+    ttl: Ttl | None = None
     defined: tuple[Block, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -53,7 +56,7 @@ def measure(request: Request) -> Measure:
     """One pass over tools, system and messages, in the cache's order."""
     tally = Tally()
     for tool in request.tools:
-        tally.json_bytes += json_bytes(tool)
+        add_json(tool, tally)
         tally.marks += tool.get(MARK) is not None
     tools_prefix = tally.json_bytes
     add_blocks(request.system, tally)
@@ -61,7 +64,7 @@ def measure(request: Request) -> Measure:
     for message in request.messages:
         add_content(message.get("content"), tally)
         if len(message) > FRAMED:
-            tally.json_bytes += json_bytes({k: v for k, v in message.items() if k != "content"})
+            add_json({k: v for k, v in message.items() if k != "content"}, tally)
     if request.options:
         add_options(request.options, tally)
     return Measure(
@@ -80,6 +83,7 @@ def measure(request: Request) -> Measure:
         tools=len(request.tools) + len(tally.defined),
         tools_prefix_bytes=tools_prefix,
         system_prefix_bytes=system_prefix,
+        ttl=tally.ttl,
         defined=tuple(tally.defined),
         unknown=tuple(tally.unknown),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -18,6 +19,7 @@ from app.core.known_features import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from app.core.caching import Ttl
     from app.core.request import Block
 
 MARK = "cache_control"
@@ -28,6 +30,9 @@ _OF_TEXTS = frozenset({"type", "text"})
 _OF_IMAGES = frozenset({"type", "source"})
 _OF_DOCUMENTS = frozenset({"type", "source", "title", "context"})
 _OF_SOURCES = frozenset({"type", "media_type", "data", "content", "url", "file_id"})
+_MARKED = f'"{MARK}":'
+_MARKS = re.compile(rf'"{MARK}":(null|\{{[^{{}}]*\}}|)')
+_SHORT = re.compile(r'^\{(?!.*"ttl":(?!"5m"|null))')
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 _OF_THOUGHTS = ("thinking", "signature", "data")
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -46,15 +51,30 @@ class Tally:
     pdf_bytes: int = 0
     pdfs: int = 0
     marks: int = 0
+    ttl: Ttl | None = None
     unsized: int = 0
     by_reference: int = 0
     defined: list[Block] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
-def json_bytes(value: object) -> int:
-    """Bytes of `value` as compact UTF-8 JSON, or of its compatibility form if that is longer."""
-    return _bytes(_COMPACT.encode(value))
+def add_json(value: object, tally: Tally) -> None:
+    """Count `value` as compact UTF-8 JSON, or its compatibility form if that is longer."""
+    text = _COMPACT.encode(value)
+    tally.json_bytes += _bytes(text)
+    if _MARKED in text and tally.ttl != "1h":
+        tally.ttl = _ttl_of_marks(text) or tally.ttl
+
+
+def _ttl_of_marks(text: str) -> Ttl | None:
+    """The longest lifetime of the marks anywhere in a JSON text; an odd one may cost as much.
+
+    Inside a string its quotes would be escaped, so that only the name of a field is found.
+    """
+    marks = [mark for mark in _MARKS.findall(text) if mark != "null"]
+    if not marks:
+        return None
+    return "5m" if all(_SHORT.search(mark) for mark in marks) else "1h"
 
 
 def _bytes(text: str) -> int:
@@ -70,7 +90,7 @@ def add_text(text: object, tally: Tally) -> None:
         tally.text_chars += len(text)
         tally.text_bytes += _bytes(text)
     elif text is not None:
-        tally.json_bytes += json_bytes(text)
+        add_json(text, tally)
 
 
 def add_options(options: Mapping[str, Any], tally: Tally) -> None:
@@ -82,9 +102,10 @@ def add_options(options: Mapping[str, Any], tally: Tally) -> None:
         if bounded is None:
             tally.unknown.append(name)
         elif bounded == "bytes":
-            tally.json_bytes += json_bytes(given)
+            add_json(given, tally)
         elif name == MARK:
             tally.marks += 1
+            tally.ttl = _ttl_of_marks(_COMPACT.encode({MARK: given})) if tally.ttl != "1h" else "1h"
         elif name == "context_management":
             tally.unknown += (
                 f"{name}.{edit.get('type')}"
@@ -101,13 +122,13 @@ def add_content(content: object, tally: Tally) -> None:
     elif isinstance(content, dict):
         add_blocks((content,), tally)
     elif content is not None:
-        tally.json_bytes += json_bytes(content)
+        add_json(content, tally)
 
 
 def add_blocks(blocks: Iterable[object], tally: Tally) -> None:
     for block in blocks:
         if not isinstance(block, dict):
-            tally.json_bytes += json_bytes(block)
+            add_json(block, tally)
             continue
         tally.blocks += 1
         if block.get(MARK) is not None:
@@ -131,7 +152,7 @@ def _rest(block: Block, known: frozenset[str], tally: Tally) -> None:
     """Fields of a block that are none of `known`, by their bytes."""
     others = {name: given for name, given in block.items() if name not in known}
     if others:
-        tally.json_bytes += json_bytes(others)
+        add_json(others, tally)
 
 
 def _thinking(block: Block, tally: Tally) -> None:

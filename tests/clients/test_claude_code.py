@@ -253,7 +253,7 @@ def test_a_folded_system_message_stays_where_it_was(
 
 @pytest.mark.parametrize(
     "model",
-    [None, "haiku", "sonnet", "opus", "fable", "claude-haiku-4-5", "claude-opus-4-6", "auto"],
+    [None, "haiku", "fable", "claude-haiku-4-5", "claude-opus-4-6", "auto"],
 )
 def test_all_that_it_sends_by_itself_is_served_to_a_key_with_every_limit(
     *, claude: Claude, served: Gateway, upstream: Simulated, limited: str, model: str | None

@@ -8,7 +8,6 @@ import pytest
 
 from app.core.measure import Measure, measure
 from app.core.request import Request
-from app.core.tally import json_bytes
 
 ARABIC = "\ufdfa"  # one character of 3 bytes; in its compatibility form 18 of 33
 
@@ -24,8 +23,10 @@ def test_text_counts_as_its_bytes_or_those_of_its_compatibility_form() -> None:
     assert sized({"type": "text", "text": ARABIC}).text_bytes == 33
     assert sized({"type": "text", "text": "e\u0301"}).text_bytes == 3  # composed it has 2
     assert sized({"type": "text", "text": "\ud800"}).text_bytes == 3  # half a pair
-    assert json_bytes({"a": ARABIC}) == 33 + len('{"a":""}')
-    assert json_bytes(ARABIC) == 35
+    called = {"type": "tool_use", "id": "i", "name": "n", "input": {"a": ARABIC}}
+    assert sized(called).json_bytes == 33 + len(
+        '{"type":"tool_use","id":"i","name":"n","input":{"a":""}}'
+    )
 
 
 def test_every_block_and_every_document_is_counted() -> None:
@@ -175,3 +176,49 @@ def test_a_body_as_deep_as_bodies_can_be_is_measured() -> None:
     for _ in range(250):
         block = {"type": "web_fetch_result", "content": block}
     assert sized(block).blocks == 251
+
+
+HOUR = {"type": "ephemeral", "ttl": "1h"}
+LIFETIMES = [
+    # a block, the longest lifetime in it
+    ({"type": "text", "text": "t"}, None),
+    ({"type": "text", "text": '"cache_control":{"ttl":"1h"}'}, None),
+    ({"type": "tool_use", "id": "i", "name": "n", "input": '"cache_control":{"ttl":"1h"}'}, None),
+    ({"type": "text", "text": "t", "cache_control": None}, None),
+    ({"type": "text", "text": "t", "cache_control": {"type": "ephemeral"}}, "5m"),
+    ({"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "ttl": "5m"}}, "5m"),
+    ({"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "ttl": None}}, "5m"),
+    ({"type": "text", "text": "t", "cache_control": HOUR}, "1h"),
+    ({"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "ttl": "24h"}}, "1h"),
+    ({"type": "text", "text": "t", "cache_control": "odd"}, "1h"),
+    ({"type": "text", "text": "t", "cache_control": {"odd": {}}}, "1h"),
+    ({"type": "image", "source": {}, "cache_control": HOUR}, "1h"),
+    (
+        {"type": "tool_result", "content": [{"type": "text", "text": "t", "cache_control": HOUR}]},
+        "1h",
+    ),
+    ({"type": "tool_addition", "tool": {"definition": {"cache_control": HOUR}}}, "1h"),
+    (
+        {"type": "compaction", "tool_changes": [{"type": "tool_removal", "cache_control": HOUR}]},
+        "1h",
+    ),
+    ({"type": "text", "text": "t", "citations": [{"cache_control": HOUR}]}, "1h"),
+    ({"type": "web_search_tool_result", "content": {"cache_control": HOUR}}, "1h"),
+]
+
+
+@pytest.mark.parametrize(("block", "ttl"), LIFETIMES)
+def test_the_longest_lifetime_is_found_wherever_a_mark_stands(
+    block: dict[str, Any], ttl: str | None
+) -> None:
+    assert sized(block).ttl == ttl
+    short = {"type": "text", "text": "t", "cache_control": {"type": "ephemeral"}}
+    assert sized(short, block, short).ttl == ("1h" if ttl == "1h" else "5m")
+    assert sized(block, cache_control=HOUR).ttl == "1h"
+
+
+def test_a_tools_mark_is_told_from_what_its_schema_calls_so() -> None:
+    schema = {"properties": {"ttl": {"type": "string"}, "cache_control": {"type": "string"}}}
+    tool = {"name": "f", "input_schema": schema, "cache_control": {"type": "ephemeral"}}
+    assert measure(Request("m", (), tools=(tool,))).ttl == "5m"
+    assert measure(Request("m", (), tools=({**tool, "cache_control": HOUR},))).ttl == "1h"
