@@ -24,7 +24,6 @@ def check(config: Path | None, *, as_json: bool) -> None:
     books = bundled_books()
     catalog = build_catalog(settings_with_all_on(config), books)
     offered = build_catalog(settings, books)
-    today = datetime.now(UTC).date()
     findings: dict[str, Any] = {
         "file": settings.document.file,
         "upstreams": {
@@ -34,7 +33,10 @@ def check(config: Path | None, *, as_json: bool) -> None:
         "models": list(offered.models),
         "hidden_models": [name for name in catalog.models if name not in offered.models],
         "tiers": dict(catalog.tiers),
-        "warnings": [*_off(settings, catalog, offered), *config_warnings(settings, books, today)],
+        "warnings": [
+            *_off(settings, catalog, offered),
+            *config_warnings(settings, books, datetime.now(UTC)),
+        ],
     }
     if as_json:
         show_json(findings)

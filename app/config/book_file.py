@@ -178,6 +178,8 @@ class Entry(Section):
     state: State
     released: Day
     retires: Day | None = None
+    retires_not_before: Day | None = None
+    replacement: Identifier | None = None
     limits: LimitsRow
     thinking: Thinking
     efforts: Annotated[tuple[Effort, ...], AfterValidator(_levels_ascend)] = ()

@@ -167,5 +167,6 @@ def _model(
         accepts=book.accepts,
         aliases=written.aliases,
         created=int(datetime.combine(book.released, time(), UTC).timestamp()),
-        retires_at=None if book.retires is None else book.retires.isoformat(),
+        retires=book.retires,
+        replacement=book.replacement,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from app.config.prices import Book, in_force, known
 from app.config.problems import KeyPath, Problem, path_text
@@ -20,10 +20,10 @@ def name_problems(settings: Settings) -> Iterator[Problem]:
     yield from _dangling(settings)
 
 
-def config_warnings(settings: Settings, books: Mapping[str, Book], day: date) -> list[str]:
+def config_warnings(settings: Settings, books: Mapping[str, Book], now: datetime) -> list[str]:
     """What works but should be looked at: models at their end, tiers out of order."""
     untiered = [] if settings.tiers else ["tiers: there are none, so 'auto' answers nothing"]
-    return [*untiered, *_ending(settings, books, day), *_not_ascending(settings, books, day)]
+    return [*untiered, *_ending(settings, books, now), *_not_ascending(settings, books, now.date())]
 
 
 def _taken_twice(settings: Settings) -> Iterator[Problem]:
@@ -75,7 +75,7 @@ def _dangling_fallbacks(
             yield _problem(settings, path, repr(name), "a model other than the first")
 
 
-def _ending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterator[str]:
+def _ending(settings: Settings, books: Mapping[str, Book], now: datetime) -> Iterator[str]:
     """Models that are gone, will be soon, or have no price yet; those of tiers first."""
     by_tiers = {_owner(settings, name) for name in settings.tiers.values()}
     for model_id in sorted(settings.models, key=lambda model_id: model_id not in by_tiers):
@@ -83,11 +83,16 @@ def _ending(settings: Settings, books: Mapping[str, Book], day: date) -> Iterato
         if model is None:
             continue
         used = "; a tier uses it" if model_id in by_tiers else ""
-        if model.state == "retired" or (model.retires is not None and model.retires <= day):
-            yield f"models.{model_id}: retired by its vendor, calls to it will fail{used}"
-        elif model.retires is not None and model.retires - day <= SOON:
-            yield f"models.{model_id}: its vendor retires it on {model.retires.isoformat()}{used}"
-        if not in_force(model.schedule, day):
+        instead = f", which advises {model.replacement}" if model.replacement else ""
+        if model.is_retired(now):
+            yield f"models.{model_id}: retired by its vendor{instead}; calls to it are a 404{used}"
+        elif model.retires is not None and model.retires - now <= SOON:
+            when = f"{model.retires:%Y-%m-%d at %H:%M} UTC"
+            yield f"models.{model_id}: retired on {when} by its vendor{instead}{used}"
+        elif model.retires_not_before is not None and model.retires_not_before <= now.date():
+            since = model.retires_not_before.isoformat()
+            yield f"models.{model_id}: its vendor may retire it, from {since} on{used}"
+        if not in_force(model.schedule, now.date()):
             since = model.schedule[0].effective_from.isoformat()
             yield f"models.{model_id}: its prices begin on {since}; is the clock right?"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from app.config.book_file import (
@@ -27,12 +27,16 @@ BOOKS = Path(__file__).parent.parent / "prices"
 FROM_BOOK = "price_book"
 FROM_CONFIG = "config"
 EVERY_PROMPT = -1
+RETIRED_AT = time(17)  # 9:00 Pacific in winter: the hour at which earlier models were retired
 UNKNOWN_SINCE = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class BookModel:
-    """What a book knows of one model: `released` and `retires` are days, UTC.
+    """What a book knows of one model: `released` is a day, `retires` a moment, UTC.
+
+    `retires_not_before` is the day from which its vendor may retire it, `replacement` the model
+    that its vendor advises instead.
 
     `figures_of` is the entry that its prices are from: its own, or another vendor's.
     """
@@ -42,10 +46,16 @@ class BookModel:
     aliases: tuple[str, ...]
     state: State
     released: date
-    retires: date | None
+    retires: datetime | None
+    retires_not_before: date | None
+    replacement: str | None
     limits: Limits
     accepts: Accepts
     schedule: tuple[Prices, ...]
+
+    def is_retired(self, now: datetime) -> bool:
+        """Whether its vendor no longer serves it."""
+        return self.state == "retired" or (self.retires is not None and self.retires <= now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +167,9 @@ def _book_model(model_id: str, entry: Entry, sources: Mapping[str, str]) -> Book
         aliases=entry.aliases,
         state=entry.state,
         released=entry.released,
-        retires=entry.retires,
+        retires=None if entry.retires is None else datetime.combine(entry.retires, RETIRED_AT, UTC),
+        retires_not_before=entry.retires_not_before,
+        replacement=entry.replacement,
         limits=Limits(
             context_window_tokens=limits.context_window,
             max_output_tokens=limits.max_output,

@@ -82,6 +82,20 @@ def model_not_found(
     )
 
 
+def model_retired(model: Model, catalog: Catalog, *, where: str = "model") -> ModelNotFound:
+    """What to say of a model that its vendor has retired: when, and what it advises instead."""
+    since = f" on {model.retires:%Y-%m-%d}" if model.retires else ""
+    advice = ""
+    if model.replacement is not None:
+        offered = catalog.find(model.replacement) is not None
+        advice = f"; it advises {model.replacement!r}" + ("" if offered else ", not offered here")
+    return ModelNotFound(
+        f"the model {model.id!r} was retired by its vendor{since}{advice}; "
+        "GET /v1/models lists what this key may use",
+        param=where,
+    )
+
+
 def nearest(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names most like it, the likest first; where none is like it, the first of them all."""
     wanted = _plain(name)

@@ -11,6 +11,7 @@ from app.core.price_list import PriceList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from app.core.pricing import Prices
 
@@ -55,6 +56,7 @@ class Accepts:
 class Model:
     """A model that is offered: its id is both the configured and the vendor's.
 
+    From the moment that it `retires` its vendor answers 404, and advises its `replacement`.
     `us_by_default` says that its upstream runs in the US where a request names no place.
     """
 
@@ -65,8 +67,13 @@ class Model:
     accepts: Accepts = field(default_factory=Accepts)
     aliases: tuple[str, ...] = ()
     created: int = 0
-    retires_at: str | None = None
+    retires: datetime | None = None
+    replacement: str | None = None
     us_by_default: bool = False
+
+    def is_retired(self, now: datetime) -> bool:
+        """Whether its vendor no longer serves it."""
+        return self.retires is not None and self.retires <= now
 
     def goes_by(self, name: str) -> bool:
         """Whether the vendor too knows it by that name: its id, with or without the date."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from tests.config.files import ON, catalog_of, refusal, settings_of
 from tests.house.repository import ROOT
 
 TODAY = date(2026, 11, 21)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OWN = (
     "cost_per_token: {input: 1e-6, output: 2e-6, cache_write_5m: 3e-6, cache_write_1h: 4e-6, "
     "cache_read: 5e-7}"
@@ -84,12 +85,15 @@ def test_a_model_configured_under_an_alias_of_the_book_has_its_prices(
     model = catalog.models["claude-haiku-4-5"]
     assert prices_on(model.schedule, TODAY).steps[0].rates.input == 1_000_000
     assert (model.limits.min_cacheable_tokens, model.accepts.thinking) == (4096, "budget")
-    assert (model.created, model.retires_at) == (1_760_486_400, None)
+    assert (model.created, model.retires) == (1_760_486_400, None)
 
 
 def test_a_retiring_model_says_when(tmp_path: Path, books: Mapping[str, Book]) -> None:
     catalog = catalog_of("models: {claude-sonnet-4-5: {upstream: anthropic}}", tmp_path, books)
-    assert catalog.models["claude-sonnet-4-5"].retires_at == "2026-11-30"
+    model = catalog.models["claude-sonnet-4-5"]
+    assert model.replacement == "claude-sonnet-5-5"
+    assert not model.is_retired(datetime(2026, 11, 30, 16, 59, 59, tzinfo=UTC))
+    assert model.is_retired(datetime(2026, 11, 30, 17, tzinfo=UTC))
 
 
 def test_a_tier_may_be_named_by_an_alias(tmp_path: Path, books: Mapping[str, Book]) -> None:
@@ -140,7 +144,7 @@ def test_a_model_in_no_book_has_its_own_prices_and_wide_limits(
         1_000_000,
         128_000,
     )
-    assert (model.accepts, model.created, model.retires_at) == (Accepts(), 0, None)
+    assert (model.accepts, model.created, model.retires) == (Accepts(), 0, None)
     assert {(row.source, row.origin) for row in price_rows(catalog, TODAY)} == {
         ("models.mine.cost_per_token", "config")
     }
@@ -190,8 +194,8 @@ def test_before_its_first_price_a_model_has_no_rows_and_a_warning(
     tmp_path: Path, books: Mapping[str, Book]
 ) -> None:
     settings = settings_of("models: {claude-haiku-5-5: {upstream: anthropic}}", tmp_path)
-    early = date(2026, 10, 6)
-    assert price_rows(build_catalog(settings, books), early) == []
+    early = datetime(2026, 10, 6, 23, 59, tzinfo=UTC)
+    assert price_rows(build_catalog(settings, books), early.date()) == []
     assert config_warnings(settings, books, early) == [
         "tiers: there are none, so 'auto' answers nothing",
         "models.claude-haiku-5-5: its prices begin on 2026-10-07; is the clock right?",
@@ -266,11 +270,16 @@ models:
   claude-haiku-5-5: {{{A}}}
 tiers: {{big: claude-opus-5, small: claude-haiku-5-5}}
 """
+ADVISES = "by its vendor, which advises claude-sonnet-5-5"
+A_404 = "calls to it are a 404"
 WARNINGS = [
-    ("", ["models.claude-sonnet-4-5-20250929: its vendor retires it on 2026-11-30"]),
+    (
+        "",
+        [f"models.claude-sonnet-4-5-20250929: retired on 2026-11-30 at 17:00 UTC {ADVISES}"],
+    ),
     (
         f"models: {{claude-opus-4-1: {{{A}}}, mine: {{{A}, {OWN}}}}}\ntiers: {{t: mine}}",
-        ["models.claude-opus-4-1: retired by its vendor, calls to it will fail"],
+        [f"models.claude-opus-4-1: retired {ADVISES.replace('sonnet', 'opus')}; {A_404}"],
     ),
     (
         f"models: {{claude-opus-5: {{{A}}}}}",
@@ -287,11 +296,108 @@ WARNINGS = [
 def test_what_works_but_should_be_looked_at_is_told(
     text: str, warnings: list[str], tmp_path: Path, books: Mapping[str, Book]
 ) -> None:
-    assert config_warnings(settings_of(text, tmp_path), books, TODAY) == warnings
+    assert config_warnings(settings_of(text, tmp_path), books, NOON) == warnings
 
 
 def test_a_model_past_its_retirement_is_told(tmp_path: Path, books: Mapping[str, Book]) -> None:
     settings = settings_of("models: {claude-sonnet-4-5: {upstream: anthropic}}", tmp_path)
-    told = config_warnings(settings, books, date(2026, 11, 30))
-    assert "models.claude-sonnet-4-5: retired by its vendor, calls to it will fail" in told
-    assert len(config_warnings(settings, books, date(2026, 9, 30))) == 1
+    retired = f"models.claude-sonnet-4-5: retired {ADVISES}; {A_404}"
+    last = datetime(2026, 11, 30, 16, 59, tzinfo=UTC)
+    assert retired not in config_warnings(settings, books, last)
+    assert retired in config_warnings(settings, books, last + timedelta(minutes=1))
+    assert len(config_warnings(settings, books, last - timedelta(days=61))) == 1
+
+
+def test_a_model_that_its_vendor_may_retire_by_now_is_told(
+    tmp_path: Path, books: Mapping[str, Book]
+) -> None:
+    text = "models: {claude-opus-4-6: {upstream: anthropic}}\ntiers: {t: claude-opus-4-6}"
+    settings = settings_of(text, tmp_path)
+    assert config_warnings(settings, books, datetime(2027, 2, 4, 23, tzinfo=UTC)) == []
+    assert config_warnings(settings, books, datetime(2027, 2, 5, tzinfo=UTC)) == [
+        "models.claude-opus-4-6: its vendor may retire it, from 2027-02-05 on; a tier uses it"
+    ]
+
+
+NAMES = [
+    # a name in a reply                              the offered model, or the book's
+    ("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
+    ("claude-haiku-4-5-20251001", "claude-haiku-4-5-20251001"),
+    ("claude-sonnet-4-6-20260217", "claude-sonnet-4-6"),
+    ("claude-opus-5-5-20260921", "claude-opus-5-5"),
+    ("mine", "claude-sonnet-4-6"),
+    ("claude-opus-5", "claude-opus-5"),  # the vendor's name goes before an alias
+    ("anthropic/claude-4.6-sonnet-20260217", "anthropic/claude-sonnet-4.6"),
+    ("anthropic/claude-haiku-5.5-20261007", "anthropic/claude-haiku-5.5"),
+    ("anthropic/claude-4.5-haiku-20251001", "anthropic/claude-haiku-4.5"),
+    ("claude-sonnet-4-6-2026", None),
+    ("claude-sonnet-4", None),
+    ("gpt-4o", None),
+]
+
+
+@pytest.mark.parametrize(("name", "model_id"), NAMES)
+def test_a_reply_s_name_stands_for_what_is_offered_or_for_what_the_books_know(
+    name: str, model_id: str | None, tmp_path: Path, books: Mapping[str, Book]
+) -> None:
+    text = """
+models:
+  claude-haiku-4-5-20251001: {upstream: anthropic}
+  claude-sonnet-4-6:
+    upstream: anthropic
+    aliases: [mine, claude-opus-5]
+    cost_per_token: {input: 0.000001}
+"""
+    prices = catalog_of(text, tmp_path, books).price_list
+    found = prices.find(name)
+    assert (found.id if found else None) == model_id
+    sonnet = prices.find("mine")
+    assert sonnet is not None
+    assert prices_on(sonnet.schedule, TODAY).steps[0].rates.input == 1_000_000
+
+
+SAME = [
+    ("claude-haiku-4-5", "claude-haiku-4-5-20251001", True),
+    ("claude-haiku-4-5", "claude-haiku-4-5", True),
+    ("claude-haiku-4-5", "claude-haiku-5-5", False),
+    ("anthropic/claude-sonnet-4.6", "anthropic/claude-4.6-sonnet-20260217", True),
+    ("anthropic/claude-sonnet-4.6", "claude-sonnet-4-6", True),
+    ("anthropic/claude-sonnet-4.6", "anthropic/claude-opus-4.6", False),
+    ("own", "claude-opus-5-5", True),
+    ("own", "whatever", True),
+]
+
+
+@pytest.mark.parametrize(("sent", "name", "same"), SAME)
+def test_a_model_is_known_again_by_any_name_of_its_vendors(
+    sent: str, name: str, tmp_path: Path, books: Mapping[str, Book], *, same: bool
+) -> None:
+    text = f"""
+models:
+  claude-haiku-4-5: {{{A}}}
+  anthropic/claude-sonnet-4.6: {{upstream: openrouter}}
+  own: {{{A}, {OWN}}}
+"""
+    assert catalog_of(text, tmp_path, books).price_list.is_model(sent, name) is same
+
+
+def test_refusals_are_billed_by_the_lists_of_their_day(
+    tmp_path: Path, books: Mapping[str, Book]
+) -> None:
+    prices = catalog_of("", tmp_path, books).price_list
+    named = (None, "cyber", "general_harms", "bio", "frontier_llm", "reasoning_extraction", "new")
+    free, billed = "free", "billed"
+    since = [prices.refusal(category, date(2026, 9, 24)) for category in named]
+    assert since == [free, free, free, billed, billed, billed, None]
+    before = [prices.refusal(category, date(2026, 9, 23)) for category in named]
+    assert before == [free] * 6 + [None]
+
+
+def test_the_dearest_figures_are_above_every_model_s(
+    books: Mapping[str, Book], tmp_path: Path
+) -> None:
+    dearest = catalog_of("", tmp_path, books).price_list.dearest(TODAY)
+    (step,) = dearest.steps
+    assert step.rates == Rates(15_000_000, 75_000_000, 18_750_000, 30_000_000, 1_500_000)
+    assert (dearest.fast, dearest.us, dearest.batch) == (2_000, 1_100, 1_000)
+    assert dearest.web_search_nano_usd == 10_000_000

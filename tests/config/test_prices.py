@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from app.config.prices import Book, load_book, load_twins, overridden
 from app.config.problems import ConfigError
 from app.core.models import Accepts, Limits
+from app.core.price_list import RefusalRule
 from app.core.pricing import CATEGORIES, Rates, prices_on
 
 ROW = '{input: "2", output: "10", cache_write_5m: "2.5", cache_write_1h: "4", cache_read: "0.1"}'
@@ -19,12 +20,18 @@ BOOK = f"""
 sources:
   page: the vendor's page
   list: somebody's list
+  rules: its page on refusals
+refusals:
+  - {{from: 2026-01-02, free: [none, a], sources: [rules]}}
+  - {{from: 2026-03-04, free: [none], billed: [a, b], sources: [rules]}}
 models:
   model-1-20260102:
     aliases: [model-1]
     state: deprecated
     released: 2026-01-02
     retires: 2026-12-31
+    retires_not_before: 2026-06-01
+    replacement: model-2
     limits: {{context_window: 200000, max_output: 64000, min_cacheable: 4096, image: 1600}}
     thinking: budget
     efforts: [low, high]
@@ -57,7 +64,12 @@ def test_a_book_is_read_exactly(tmp_path: Path) -> None:
     assert book.name == "vendor"
     model = book.models["model-1-20260102"]
     assert (model.state, model.released) == ("deprecated", date(2026, 1, 2))
-    assert model.retires == date(2026, 12, 31)
+    assert model.retires == datetime(2026, 12, 31, 17, tzinfo=UTC)
+    assert (model.replacement, model.retires_not_before) == ("model-2", date(2026, 6, 1))
+    assert book.refusals == (
+        RefusalRule(date(2026, 1, 2), frozenset({None, "a"}), frozenset()),
+        RefusalRule(date(2026, 3, 4), frozenset({None}), frozenset({"a", "b"})),
+    )
     assert model.limits == Limits(200_000, 64_000, 4_096, 1_600)
     assert model.accepts == Accepts(
         sampling=True,
@@ -142,11 +154,17 @@ BAD = [
     ("efforts: [low, high]", "efforts: [high, low]", f"{M}.efforts"),
     ("efforts: [low, high]", "efforts: [low, low]", f"{M}.efforts"),
     ("efforts: [low, high]", "efforts: [low, huge]", f"{M}.efforts.1"),
-    ("from: 2026-03-04", "from: 2026-01-02", f"{M}.prices"),
-    ("from: 2026-03-04", "from: 2025-12-31", f"{M}.prices"),
-    ("from: 2026-03-04", "from: 2026-02-30", f"{M}.prices.1.from"),
-    ("from: 2026-03-04", "from: March", f"{M}.prices.1.from"),
-    ("from: 2026-03-04", "since: 2026-03-04", f"{M}.prices.1.from"),
+    ("billed: [a, b]", "billed: [a, none]", "refusals.1"),
+    ("billed: [a, b]", "billed: [a, a]", "refusals.1"),
+    ("{from: 2026-03-04, free", "{from: 2026-01-02, free", "refusals"),
+    ("{from: 2026-03-04, free", "{from: March, free", "refusals.1.from"),
+    ("b], sources: [rules]", "b], sources: [paper]", "refusals.1"),
+    ("b], sources: [rules]", "b], sources: []", "refusals.1.sources"),
+    ("- from: 2026-03-04", "- from: 2026-01-02", f"{M}.prices"),
+    ("- from: 2026-03-04", "- from: 2025-12-31", f"{M}.prices"),
+    ("- from: 2026-03-04", "- from: 2026-02-30", f"{M}.prices.1.from"),
+    ("- from: 2026-03-04", "- from: March", f"{M}.prices.1.from"),
+    ("- from: 2026-03-04", "- since: 2026-03-04", f"{M}.prices.1.from"),
     ("sources: [page]", "sources: []", f"{M}.prices.1.sources"),
     ("sources: [page]", "notes: none", f"{M}.prices.1.sources"),
     ("sources: [page]", "sources: [paper]", f"{M}.prices.1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -150,7 +150,6 @@ ABILITIES = [
             "claude-mythos-5-2",
             "claude-opus-5-5",
             "claude-opus-5",
-            "claude-opus-4-8",
         },
     ),
 ]
@@ -183,7 +182,7 @@ def test_effort_has_the_levels_that_each_generation_brought(books: Mapping[str, 
 
 def test_what_is_accepted_and_dearer_is_priced_so(books: Mapping[str, Book]) -> None:
     for model in books["anthropic"].models.values():
-        prices = model.schedule[0]
+        prices = model.schedule[-1]
         assert prices.us == (1_100 if model.accepts.us else 1_000), model.id
         assert prices.fast == (2_000 if model.accepts.fast else 1_000), model.id
 
@@ -221,6 +220,7 @@ def test_pictures_count_for_more_since_opus_4_7(books: Mapping[str, Book]) -> No
 
 STATES = [
     ("claude-sonnet-4-5", "deprecated", date(2026, 11, 30)),
+    ("claude-opus-4-5", "deprecated", date(2027, 1, 22)),
     ("claude-mythos-preview", "deprecated", None),
     ("claude-opus-4-1", "retired", date(2026, 8, 5)),
     ("claude-opus-4-0", "retired", date(2026, 6, 15)),
@@ -235,14 +235,64 @@ def test_a_model_at_its_end_says_so(
     name: str, state: str, retires: date | None, books: Mapping[str, Book]
 ) -> None:
     model = anthropic(name, books)
-    assert (model.state, model.retires) == (state, retires)
+    moment = None if retires is None else datetime.combine(retires, time(17), UTC)
+    assert (model.state, model.retires) == (state, moment)
+    if moment is not None:
+        assert not model.is_retired(moment - timedelta(seconds=1)) or state == "retired"
+        assert model.is_retired(moment)
+        assert books["anthropic"].find(model.replacement or "") is not None
 
 
 def test_every_other_model_is_active(books: Mapping[str, Book]) -> None:
     ended = {anthropic(name, books).id for name, _, _ in STATES}
     rest = [m for m in books["anthropic"].models.values() if m.id not in ended]
-    assert len(rest) == 17
+    assert len(rest) == 16
     assert {(m.state, m.retires) for m in rest} == {("active", None)}
+
+
+NOT_BEFORE = {
+    "claude-opus-4-6": date(2027, 2, 5),
+    "claude-sonnet-4-6": date(2027, 2, 17),
+    "claude-opus-4-7": date(2027, 4, 16),
+    "claude-opus-4-8": date(2027, 5, 28),
+    "claude-fable-5": date(2027, 6, 9),
+    "claude-sonnet-5": date(2027, 6, 30),
+    "claude-opus-5": date(2027, 7, 24),
+    "claude-fable-5-1": date(2027, 9, 1),
+}
+
+
+def test_the_vendor_s_earliest_days_of_retirement_are_known(books: Mapping[str, Book]) -> None:
+    models = books["anthropic"].models
+    known = {m: day for m in models if (day := models[m].retires_not_before) is not None}
+    assert known == NOT_BEFORE
+
+
+RELEASED = [
+    ("claude-opus-5", date(2026, 7, 24)),
+    ("claude-fable-5-1", date(2026, 9, 1)),
+    ("claude-mythos-5-1", date(2026, 9, 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "day"), RELEASED)
+def test_a_model_was_released_on_its_vendor_s_day(
+    name: str, day: date, books: Mapping[str, Book]
+) -> None:
+    model = anthropic(name, books)
+    assert (model.released, model.schedule[0].effective_from) == (day, day)
+
+
+def test_openrouter_s_dated_slugs_stand_for_their_models(books: Mapping[str, Book]) -> None:
+    twins = books["openrouter"]
+    for slug, name in (
+        ("anthropic/claude-4.6-sonnet-20260217", "anthropic/claude-sonnet-4.6"),
+        ("anthropic/claude-haiku-5.5-20261007", "anthropic/claude-haiku-5.5"),
+        ("anthropic/claude-5-opus-20260724", "anthropic/claude-opus-5"),
+    ):
+        assert twins.find(slug) is twins.models[name]
+    assert twins.find("anthropic/claude-4.6-sonnet-latest") is None
+    assert twins.find("anthropic/claude-9-opus-20290101") is None
 
 
 def test_prices_begin_no_later_than_the_release(books: Mapping[str, Book]) -> None:

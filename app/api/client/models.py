@@ -76,6 +76,6 @@ def _entry(name: str, title: str, model: Model) -> dict[str, Any]:
         "max_input_tokens": model.limits.context_window_tokens,
         "max_tokens": model.limits.max_output_tokens,
     }
-    if model.retires_at is not None:
-        entry["retires_at"] = model.retires_at
+    if model.retires is not None:
+        entry["retires_at"] = model.retires.strftime("%Y-%m-%dT%H:%M:%SZ")
     return entry
