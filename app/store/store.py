@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.core.errors import LedgerUnavailable
-from app.store.database.engine import Database, is_reachable
+from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.audit import Audit
 from app.store.records.keys import Keys
@@ -27,9 +26,8 @@ class Store:
     audit: Audit
 
     async def ping(self) -> None:
-        """Raise LedgerUnavailable unless the database answers."""
-        if not await is_reachable(self.database):
-            raise LedgerUnavailable("the ledger's database does not answer")
+        """Raise LedgerUnavailable unless the ledger can be written."""
+        await self.ledger.check()
 
 
 def store_over(database: Database, ledger: SqlLedger) -> Store:

@@ -26,6 +26,7 @@ from app.store.database.engine import Database
 from app.store.ledger.holds import OpenHold
 from app.store.ledger.leases import Lease
 from app.store.ledger.process import Process
+from app.store.ledger.readiness import Readiness
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import GlobalBudget
 from app.store.ledger.writer import BatchWriter
@@ -51,6 +52,7 @@ class SqlLedger:
         )
         self._writer = BatchWriter(database, self._process)
         self._lease = Lease(database, self._process, self._writer, lease_s)
+        self._readiness = Readiness(database, self._process)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -85,6 +87,10 @@ class SqlLedger:
     def set_wait_for_holds(self, seconds: float) -> None:
         """How long a call waits that only the holds of running ones keep out."""
         self._writer.wait_for_holds_s = seconds
+
+    async def check(self) -> None:
+        """Raise LedgerUnavailable unless it can be written now."""
+        await self._readiness.check()
 
     def hold(self, reservation: Reservation, ended: EndedBy) -> OpenHold:
         """See `ports.Ledger.hold`."""
