@@ -192,3 +192,46 @@ def test_the_user_of_a_row_is_short_and_names_no_session(served: Gateway) -> Non
         answer = served.post("/v1/messages", secret, body(metadata={"user_id": user}))
         kept.append(served.row(answer.headers["x-request-id"])["end_user"])
     assert kept == ["a-1", "u" * 256]
+
+
+def spent_as_billed(served: Gateway, upstream: Simulated, secret: str) -> Decimal:
+    spent = Decimal(served.own_key(secret)["spent_usd"])
+    assert spent * 10**9 == upstream.billed_nano_usd()
+    return spent
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_advice_never_costs_more_than_was_held_for_it(
+    served: Gateway, upstream: Simulated, times: int
+) -> None:
+    """A question of a hundred thousand tokens, read by the advisor as often as it may be asked."""
+    secret = served.key(max_budget_usd="100.00")
+    upstream.replies({"advises": times, "content": [{"type": "text", "text": "Done."}]})
+    question = {"role": "user", "content": "words " * 80_000}
+    asked = body(messages=[question], tools=[{**ADVISOR, "max_uses": 3, "max_tokens": 2_000}])
+    beta = {"anthropic-beta": "advisor-tool-2026-03-01"}
+    answer = served.post("/v1/messages", secret, asked, **beta)
+    assert answer.status_code == 200, answer.text
+    row = served.row(answer.headers["x-request-id"])
+    spent = spent_as_billed(served, upstream, secret)
+    assert 0 < spent <= Decimal(row["reserved_usd"])
+    # four windows of Haiku, which the gateway marks, at $1.25 and ten tokens at $5; three windows
+    # of Sonnet at $3 and its answers at $15; two nano-USD for rounding
+    assert Decimal(row["reserved_usd"]) == Decimal("10.090050002")
+
+
+@pytest.mark.parametrize("declined", ["bio", "cyber"])
+def test_fallbacks_never_cost_more_than_was_held_for_them(
+    served: Gateway, upstream: Simulated, declined: str
+) -> None:
+    secret = served.key(max_budget_usd="100.00")
+    upstream.replies({"declines": [declined], "content": [{"type": "text", "text": "Done."}]})
+    question = {"role": "user", "content": "words " * 10_000}
+    asked = body(model="claude-opus-5-5", messages=[question], fallbacks=[{"model": SONNET}])
+    beta = {"anthropic-beta": "server-side-fallback-2026-07-01"}
+    answer = served.post("/v1/messages", secret, asked, **beta)
+    assert answer.status_code == 200, answer.text
+    row = served.row(answer.headers["x-request-id"])
+    assert row["model"] == SONNET
+    spent = spent_as_billed(served, upstream, secret)
+    assert 0 < spent <= Decimal(row["reserved_usd"])
