@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.ports import Upstream
 from app.store.ledger.windows import GlobalBudget
 from app.upstream.factory import open_upstream
 from app.upstream.options import UpstreamOptions
+from app.upstream.proxies import proxy_for
 
 SIMULATED_KEY = "simulated"
 SPOKEN = ("anthropic",)
@@ -100,6 +102,7 @@ def _options(written: UpstreamSettings, api_key: SecretStr) -> UpstreamOptions:
         api_key=api_key.get_secret_value(),
         base_url=written.base_url,
         transport=written.transport,
+        proxy=proxy_for(written.base_url, os.environ),
         connect_timeout_s=float(written.connect_timeout_s),
         first_byte_timeout_s=float(written.first_byte_timeout_s),
         idle_timeout_s=float(written.idle_timeout_s),

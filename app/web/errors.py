@@ -16,7 +16,7 @@ from app.calls.retry_after import retry_after_s
 from app.core import errors
 from app.core.budgets import Shortfall
 from app.core.money import usd_text
-from app.web.exchange import Dialect, Exchange
+from app.web.exchange import JSON, Dialect, Exchange
 from app.web.running import Header
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -196,7 +196,8 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
     headers = [(b"x-request-id", exchange.request_id.encode()), *error_headers(error)]
     if exchange.dialect == "anthropic" and _is_upstreams_own(error):
         status = error.status if 400 <= error.status < 600 else row_of(error).status
-        await exchange.answer(status, [*headers, *_upstream_headers(error)], error.body)
+        own = [*headers, *_upstream_headers(error)]
+        await exchange.answer(status, own, error.body, _kind_of(error))
         return
     if exchange.dialect == "anthropic":
         headers.append((b"request-id", exchange.request_id.encode()))
@@ -207,6 +208,12 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
 def _is_upstreams_own(error: Exception) -> TypeGuard[errors.APIStatusError]:
     """An answer that an Anthropic client should see as it came; refused credentials are ours."""
     return isinstance(error, errors.APIStatusError) and not isinstance(error, SECRETIVE)
+
+
+def _kind_of(error: errors.APIStatusError) -> Header:
+    """The upstream's own word for its error's body, which may be a page of HTML."""
+    told = error.headers.get("content-type", "")
+    return (b"content-type", told.encode("latin-1", "replace")) if told else JSON
 
 
 def _upstream_headers(error: errors.APIStatusError) -> list[Header]:

@@ -90,9 +90,11 @@ class Exchange:
         """Send the last bytes of an answer."""
         await self.send({"type": "http.response.body", "body": body})
 
-    async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
-        """Send one whole JSON answer."""
-        own = [JSON, (b"content-length", b"%d" % len(body)), *headers, *self.running.every]
+    async def answer(
+        self, status: int, headers: Iterable[Header], body: bytes, kind: Header = JSON
+    ) -> None:
+        """Send one whole answer, of JSON unless it is of another `kind`."""
+        own = [kind, (b"content-length", b"%d" % len(body)), *headers, *self.running.every]
         at_once = None
         if BODY_IS_LATE in self.scope:
             own.append(CLOSE)

@@ -78,7 +78,9 @@ class StreamTap:
         if not meter.output_is_known:
             self._doubtful = True
             self._raw = _sums(self._raw, {"output_tokens": meter.visible_bytes})
-        self._before = self._raw if self._before is None else _sums(self._before, self._raw)
+        self._before = (
+            self._raw if self._before is None else _sums(*in_one_form(self._before, self._raw))
+        )
         meter.output_is_known = False
         meter.visible_bytes = 0
         meter.known_at_s = now_s

@@ -60,6 +60,7 @@ class AiohttpTransport:
         }
         connect_s = min(options.connect_timeout_s, CONNECT_SHARE * options.opening_timeout_s)
         self._limits = aiohttp.ClientTimeout(total=None, connect=connect_s)
+        self._error_patience_s = min(ERROR_PATIENCE_S, options.idle_timeout_s)
         self._opened: tuple[aiohttp.ClientSession, Connections] | None = None
 
     async def open(self, path: str, body: bytes, headers: Mapping[str, str]) -> AiohttpAnswer:
@@ -86,7 +87,9 @@ class AiohttpTransport:
             raise _mapped(error) from _cause(error)
         names = readable(answer.headers.items())
         if answer.status != OK:
-            raise_for_status(answer.status, names, await _error_body(answer))
+            raise_for_status(
+                answer.status, names, await _error_body(answer, self._error_patience_s)
+            )
         return AiohttpAnswer(answer, names)
 
     async def close(self) -> None:
@@ -130,11 +133,11 @@ class AiohttpAnswer:
         self._answer.close()
 
 
-async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
+async def _error_body(answer: aiohttp.ClientResponse, patience_s: float) -> bytes:
     """As much of an error's body as comes: its status already says what happened."""
     body = b""
     try:
-        async with asyncio.timeout(ERROR_PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             while len(body) < MAX_ERROR_BYTES and (part := await answer.content.readany()):
                 body += part
     except (OSError, aiohttp.ClientError):

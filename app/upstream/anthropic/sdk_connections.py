@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from app.upstream.anthropic.transport import (
-    ERROR_PATIENCE_S,
     KEEPALIVE_S,
     MAX_ERROR_BYTES,
     OK,
@@ -27,7 +26,8 @@ class StaleConnection(httpx2.TransportError):
 class Connections(httpx2.AsyncHTTPTransport):
     """Every connection to one upstream; certificates are those of the environment."""
 
-    def __init__(self, proxy: str | None) -> None:
+    def __init__(self, proxy: str | None, error_patience_s: float) -> None:
+        self._error_patience_s = error_patience_s
         limits = httpx2.Limits(keepalive_expiry=KEEPALIVE_S)
         super().__init__(limits=limits, proxy=proxy, trust_env=True)
 
@@ -49,21 +49,22 @@ class Connections(httpx2.AsyncHTTPTransport):
                 raise StaleConnection(NOTHING_CAME) from error
             raise
         if answer.status_code != OK and isinstance(answer.stream, httpx2.AsyncByteStream):
-            answer.stream = ErrorBody(answer.stream)
+            answer.stream = ErrorBody(answer.stream, self._error_patience_s)
         return answer
 
 
 class ErrorBody(httpx2.AsyncByteStream):
     """As much of an error's body as comes: its status already says what happened."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, patience_s: float) -> None:
         self._stream = stream
+        self._patience_s = patience_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(ERROR_PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 async for part in self._stream:
                     parts.append(part)
                     size += len(part)

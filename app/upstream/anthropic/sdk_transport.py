@@ -19,7 +19,13 @@ from app.core.errors import (
     UpstreamError,
 )
 from app.upstream.anthropic.sdk_connections import Connections, StaleConnection
-from app.upstream.anthropic.transport import CONNECT_SHARE, UNFIT, raise_for_status, readable
+from app.upstream.anthropic.transport import (
+    CONNECT_SHARE,
+    ERROR_PATIENCE_S,
+    UNFIT,
+    raise_for_status,
+    readable,
+)
 from app.upstream.options import UpstreamOptions
 
 # Raised before anything was sent.
@@ -116,6 +122,7 @@ class SdkAnswer:
 
 def _client(options: UpstreamOptions) -> anthropic.AsyncAnthropic:
     connect_s = min(options.connect_timeout_s, CONNECT_SHARE * options.opening_timeout_s)
+    error_patience_s = min(ERROR_PATIENCE_S, options.idle_timeout_s)
     return anthropic.AsyncAnthropic(
         api_key=options.api_key,
         base_url=options.base_url,
@@ -124,7 +131,7 @@ def _client(options: UpstreamOptions) -> anthropic.AsyncAnthropic:
         default_headers={"accept-encoding": "identity", "user-agent": "tollkeeper"},
         open_telemetry=False,
         http_client=httpx2.AsyncClient(
-            transport=Connections(options.proxy),
+            transport=Connections(options.proxy, error_patience_s),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,

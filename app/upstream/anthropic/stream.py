@@ -34,6 +34,7 @@ from app.upstream.options import UpstreamOptions
 
 LONGEST_OPENING = 1024 * 1024  # bytes before the first event that says something
 END_PATIENCE_S = 0.25  # for the connection's end once the answer is whole
+PING = "ping"
 STOP_PATIENCE_S = 10.0  # for the stream's end once the model has stopped, however much it pings
 
 
@@ -65,7 +66,6 @@ class AnthropicStream:
         self._opening: list[Part] = []
         self._now = asyncio.get_running_loop().time
         self._ends_at_s = 0.0  # the latest moment for more of the answer
-        self._tried = False
 
     async def __aenter__(self) -> Self:
         sent = self._sent
@@ -84,6 +84,8 @@ class AnthropicStream:
             await self._close()
             raise
         self._ends_at_s = self._now() + self._options.stream_timeout_s
+        if self.meter.stop_reason is not None:
+            self._expect_end()
         return self
 
     async def __aexit__(
@@ -134,12 +136,13 @@ class AnthropicStream:
             except APIResponseValidationError as error:
                 raise unreadable(error.message, answer.headers) from error
             self._opening.append(part)
-            said = next((event for event in part.events if event.get("type") != "ping"), None)
+            said = next((event for event in part.events if event.get("type") != PING), None)
             if said is None:
                 continue
             if said.get("type") == "error":
                 status = status_of_error(said.get("error"))
-                raise_for_status(status, answer.headers, orjson.dumps(said))
+                headers = {**answer.headers, "content-type": "application/json"}
+                raise_for_status(status, headers, orjson.dumps(said))
             return
 
     def _part(self, chunk: bytes) -> Part:
@@ -151,14 +154,14 @@ class AnthropicStream:
         if tap.error is not None:
             raw = self._redaction.data(raw)
             events = orjson.loads(self._redaction.data(orjson.dumps(events)))
-        elif self.meter.stop_reason is not None and self._ends_at_s:
-            self._note_stop(events)
+        elif self.meter.stop_reason is not None and any(e.get("type") != PING for e in events):
+            self._expect_end()
         return Part(raw, events)
 
-    def _note_stop(self, events: list[dict[str, Any]]) -> None:
+    def _expect_end(self) -> None:
         """The model has stopped: the end must come soon, unless something else still comes."""
-        if any(event.get("type") != "ping" for event in events):
-            self._ends_at_s = min(self._ends_at_s, self._now() + STOP_PATIENCE_S)
+        patience_s = min(STOP_PATIENCE_S, self._options.idle_timeout_s)
+        self._ends_at_s = min(self._ends_at_s, self._now() + patience_s)
 
     async def _read(self, answer: Answer) -> bytes:
         patience_s = min(self._options.idle_timeout_s, self._ends_at_s - self._now())
