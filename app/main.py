@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -70,13 +70,13 @@ def app_from_environment() -> ASGIApp:
         return create_app(kept, boot, config_refusal=str(error))
 
 
-def today_utc() -> date:
-    """The day whose prices apply now."""
-    return datetime.now(UTC).date()
+def now_utc() -> datetime:
+    """The moment by which prices apply and models are retired."""
+    return datetime.now(UTC)
 
 
 def gateway_of(
-    settings: Settings, ledger: SqlLedger, recorder: Metrics, today: Callable[[], date]
+    settings: Settings, ledger: SqlLedger, recorder: Metrics, now: Callable[[], datetime]
 ) -> Gateway:
     """Everything that a call needs.  Raises ConfigError and ValueError."""
     return Gateway(
@@ -84,7 +84,7 @@ def gateway_of(
         upstreams=upstreams(settings),
         policy=policy_of(settings),
         retries=retries_of(settings),
-        today=today,
+        now=now,
         outcome_of=outcome_of,
         recorder=recorder,
     )
@@ -94,10 +94,10 @@ def create_app(
     settings: Settings,
     boot: Boot,
     *,
-    today: Callable[[], date] = today_utc,
+    now: Callable[[], datetime] = now_utc,
     config_refusal: str | None = None,
 ) -> ASGIApp:
-    """The gateway as an ASGI application; `today` is the day (UTC) whose prices apply.
+    """The gateway as an ASGI application; `now` (UTC) decides which prices apply.
 
     `config_refusal` says why `settings` are not those of the file as it stands.
     Raises ConfigError and ValueError.
@@ -111,7 +111,7 @@ def create_app(
     )
     ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running = RunningGateway(
-        gateway=gateway_of(settings, ledger, recorder, today),
+        gateway=gateway_of(settings, ledger, recorder, now),
         settings=settings,
         store=store_over(database, ledger),
         recorder=recorder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.values import value
@@ -25,14 +25,14 @@ OutcomeOf: TypeAlias = Callable[[BaseException, str], tuple[int, str]]
 class Gateway:
     """Everything a call needs, built once by `create_app`; replaced whole when prices reload.
 
-    `today` is the day (UTC) whose prices apply.
+    `now` (UTC) decides which prices apply and which models are retired.
     """
 
     ledger: Ledger
     upstreams: Mapping[str, Upstream]
     policy: Policy
     retries: RetryOptions
-    today: Callable[[], date]
+    now: Callable[[], datetime]
     outcome_of: OutcomeOf
     recorder: Recorder
 

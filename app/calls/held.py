@@ -49,7 +49,7 @@ class Held:
             incoming.request,
             incoming.key,
             gateway.policy,
-            gateway.today(),
+            gateway.now(),
             adapted=not incoming.native,
         )
         self.course = Course()

@@ -10,6 +10,7 @@ from app.calls.opened import Opened
 from app.calls.receipts import opening_of, receipt_of
 from app.core.adaptation import adapt
 from app.core.measure import measure
+from app.core.model_names import check_served
 from app.core.routing import route
 from app.ports import Call
 
@@ -57,6 +58,7 @@ async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
     chosen, model = route(
         request, measure(request), policy.catalog, policy.rules, incoming.key.models
     )
+    check_served(model, policy.catalog, gateway.now())
     if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
     upstream = gateway.upstreams[model.upstreams[0]]

@@ -9,6 +9,7 @@ from app.core.errors import ModelNotAllowed, ModelNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from app.core.models import Catalog, Model
 
@@ -82,17 +83,18 @@ def model_not_found(
     )
 
 
-def model_retired(model: Model, catalog: Catalog, *, where: str = "model") -> ModelNotFound:
-    """What to say of a model that its vendor has retired: when, and what it advises instead."""
-    since = f" on {model.retires:%Y-%m-%d}" if model.retires else ""
+def check_served(model: Model, catalog: Catalog, now: datetime) -> None:
+    """Raises ModelNotFound for a model that its vendor has retired: when, and what it advises."""
+    if model.retires is None or model.retires > now:
+        return
     advice = ""
     if model.replacement is not None:
         offered = catalog.find(model.replacement) is not None
         advice = f"; it advises {model.replacement!r}" + ("" if offered else ", not offered here")
-    return ModelNotFound(
-        f"the model {model.id!r} was retired by its vendor{since}{advice}; "
+    raise ModelNotFound(
+        f"the model {model.id!r} was retired by its vendor on {model.retires:%Y-%m-%d}{advice}; "
         "GET /v1/models lists what this key may use",
-        param=where,
+        param="model",
     )
 
 

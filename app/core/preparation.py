@@ -11,7 +11,7 @@ from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
-from app.core.model_names import check_allowed, model_not_found
+from app.core.model_names import check_allowed, check_served, model_not_found
 from app.core.money import PICO_PER_NANO, round_up
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
@@ -20,7 +20,7 @@ from app.core.usage import Usage
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     from app.core.keys import Key
     from app.core.models import Catalog, Model
@@ -136,7 +136,7 @@ class Prepared:
 
 
 def prepare(
-    request: Request, key: Key, policy: Policy, day: date, *, adapted: bool = True
+    request: Request, key: Key, policy: Policy, now: datetime, *, adapted: bool = True
 ) -> Prepared:
     """Route, adapt, mark and bound.
 
@@ -145,6 +145,8 @@ def prepare(
     """
     size = measure(request)
     chosen, model = route(request, size, policy.catalog, policy.rules, key.models)
+    check_served(model, policy.catalog, now)
+    day = now.date()
     prices = _prices(model, day)
     limits = model.limits
     asked = request.max_tokens

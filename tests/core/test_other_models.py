@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from app.core.request import Request
 from app.core.routing import Rules
 from tests.core.catalogs import CATALOG
 
-TODAY = date(2026, 11, 21)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("key_1", "k", "tk-abc", datetime(2026, 11, 1, tzinfo=UTC))
 LIMITED = replace(KEY, max_budget_nano_usd=10**15)
 LISTED = replace(KEY, models=("haiku-model",))
@@ -29,7 +29,7 @@ def ready(
     *, key: Key = LIMITED, tools: tuple[Any, ...] = (), max_tokens: int = 100, **options: Any
 ) -> Prepared:
     request = Request("haiku-model", USER, tools=tools, max_tokens=max_tokens, options=options)
-    return prepare(request, key, POLICY, TODAY, adapted=False)
+    return prepare(request, key, POLICY, NOW, adapted=False)
 
 
 def advisor(**fields: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_an_advisor_in_a_message_is_one_as_well() -> None:
     defined = {"type": "tool_definition", "definition": advisor(max_uses=1)}
     late = {"role": "system", "content": [{"type": "tool_addition", "tool": defined}]}
     request = Request("haiku-model", (*USER, late), max_tokens=1)
-    found = prepare(request, LIMITED, POLICY, TODAY, adapted=False)
+    found = prepare(request, LIMITED, POLICY, NOW, adapted=False)
     assert [other.model.id for other in found.others] == ["sonnet-model"]
     assert found.bound.nano_usd > 3_000_000_000
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +13,9 @@ from app.core.preparation import Policy, Prepared, prepare
 from app.core.pricing import price
 from app.core.request import Request
 from app.core.routing import Rules
-from tests.core.catalogs import CATALOG
+from tests.core.catalogs import CATALOG, HAIKU, SONNET
 
-TODAY = date(2026, 11, 21)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("key_1", "k", "tk-abc", datetime(2026, 11, 1, tzinfo=UTC))
 LIMITED = replace(KEY, max_budget_nano_usd=1_000_000_000)
 POLICY = Policy(CATALOG, Rules(), CacheRules())
@@ -24,7 +24,7 @@ SEARCH = {"type": "web_search_20260318", "name": "web_search"}
 
 
 def ready(request: Request, key: Key = KEY, policy: Policy = POLICY, **more: Any) -> Prepared:
-    return prepare(request, key, policy, TODAY, **more)
+    return prepare(request, key, policy, NOW, **more)
 
 
 def test_an_answer_without_a_length_gets_the_default_one() -> None:
@@ -256,7 +256,7 @@ def test_a_named_model_is_left_as_it_is_in_the_native_lane() -> None:
 
 def test_a_model_without_a_price_that_day_is_not_found() -> None:
     with pytest.raises(ModelNotFound):
-        prepare(Request("auto", USER), KEY, POLICY, date(2025, 12, 31))
+        prepare(Request("auto", USER), KEY, POLICY, datetime(2025, 12, 31, tzinfo=UTC))
 
 
 CACHED = ({"role": "user", "content": "x" * 8_000},)  # 8,032 tokens, marked for five minutes
@@ -282,3 +282,23 @@ def test_what_adapting_adds_is_held_too() -> None:
     # "Call the tool `<60>` to answer." is 87 bytes in a block of its own; the choice itself,
     # {"type":"tool","name":"<60>"} or {"type":"auto"}, counts twice its bytes
     assert forced.bound.input_tokens == plain.bound.input_tokens + 87 + 8 + 2 * 15
+
+
+def test_a_model_is_served_until_the_hour_of_its_retirement_and_then_told_as_retired() -> None:
+    hour = datetime(2026, 11, 30, 17, tzinfo=UTC)
+    old = replace(SONNET, retires=hour, replacement=HAIKU.id)
+    catalog = replace(CATALOG, models={**CATALOG.models, SONNET.id: old})
+    policy = replace(POLICY, catalog=catalog)
+    asked = Request(SONNET.id, USER, max_tokens=10)
+    served = prepare(asked, KEY, policy, hour - timedelta(seconds=1))
+    assert served.model is old
+    with pytest.raises(ModelNotFound) as refused:
+        prepare(asked, KEY, policy, hour)
+    assert str(refused.value) == (
+        "the model 'sonnet-model' was retired by its vendor on 2026-11-30; it advises "
+        "'haiku-model'; GET /v1/models lists what this key may use"
+    )
+    unoffered = replace(old, replacement="next-model")
+    catalog = replace(CATALOG, models={**CATALOG.models, SONNET.id: unoffered})
+    with pytest.raises(ModelNotFound, match="it advises 'next-model', not offered here; GET"):
+        prepare(asked, KEY, replace(POLICY, catalog=catalog), hour)

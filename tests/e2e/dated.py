@@ -1,4 +1,4 @@
-"""A gateway whose day is written in a file, so that a test may turn the calendar's page."""
+"""A gateway whose day or moment is written in a file: a test may turn the calendar's page."""
 
 from __future__ import annotations
 

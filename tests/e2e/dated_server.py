@@ -1,10 +1,10 @@
-"""Serve the gateway on a port, in the current folder, with the day that a file there names."""
+"""Serve the gateway on a port, in the current folder, at the moment that a file there names."""
 
 from __future__ import annotations
 
 import os
 import sys
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -19,7 +19,9 @@ def serve(port: int, day: Path) -> None:
     boot = boot_from(os.environ)
     migrate(boot.database_url)
     app = create_app(
-        boot.settings(), boot, today=lambda: date.fromisoformat(day.read_text("ascii"))
+        boot.settings(),
+        boot,
+        now=lambda: datetime.fromisoformat(day.read_text("ascii")).replace(tzinfo=UTC),
     )
     uvicorn.run(app, port=port, ws="none", lifespan="on", log_config=None, access_log=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 
 import orjson
@@ -32,7 +32,7 @@ from tests.ledger_e2e import naive_tokenizer
 from tests.ledger_e2e.bodies import Json, chat_bodies, message_bodies
 from tests.ledger_e2e.odd_bodies import odd_bodies
 
-TODAY = date(2026, 11, 21)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("key_1", "n", "tk-", datetime(2026, 1, 1, tzinfo=UTC), max_budget_nano_usd=10**15)
 
 
@@ -82,7 +82,7 @@ def body_of(planned: Prepared) -> Json:
 
 def holds(request: Request, ttl: str, share: float, *, adapted: bool) -> None:
     try:
-        planned = prepare(request, KEY, policy(ttl), TODAY, adapted=adapted)
+        planned = prepare(request, KEY, policy(ttl), NOW, adapted=adapted)
     except UnboundedCost:
         reject()
     body = body_of(planned)
@@ -119,7 +119,7 @@ def law(examples: int) -> settings:
 @given(body=odd_bodies())
 def test_no_prompt_counts_more_than_was_held_even_by_the_dearest_tokenizer(body: Json) -> None:
     request = anthropic_messages.parse(orjson.dumps(body))
-    prepared = prepare(request, KEY, policy("auto"), TODAY, adapted=False)
+    prepared = prepare(request, KEY, policy("auto"), NOW, adapted=False)
     counted = naive_tokenizer.tokens(body)
     target(counted / prepared.bound.input_tokens)
     assert counted <= prepared.bound.input_tokens or counted > 1_000_000

@@ -134,7 +134,7 @@ async def reconcile(running: Running) -> Response:
 @router.get("/prices", response_model=answers.PriceList)
 async def prices(running: Running) -> Response:
     """Every price in force."""
-    rows = price_rows(running.gateway.policy.catalog, running.gateway.today())
+    rows = price_rows(running.gateway.policy.catalog, running.gateway.now().date())
     return _json({"data": [asdict(row) for row in rows], "next_cursor": None})
 
 
