@@ -57,7 +57,7 @@ def _block(part: Mapping[str, Any], where: str, kinds: tuple[str, ...]) -> dict[
     return {"type": "text", "text": text} if text.strip() else None
 
 
-def _document(part: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _document(part: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     if part.get("file_url") is None:
         return file_block(part, where)
     url = as_name(part["file_url"], f"{where}.file_url")
