@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.measure import has_late_system
 from app.core.models import EFFORTS
+from app.core.request import as_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.core.models import Model
+    from app.core.models import Effort, Model
     from app.core.request import Block, Message, Request
 
 SAMPLING = ("temperature", "top_p", "top_k")
@@ -62,7 +63,7 @@ def _effort(request: Request, model: Model) -> Request:
     """OpenAI's `reasoning_effort` in the model's own terms."""
     effort = request.reasoning_effort
     if effort is None:
-        return request
+        return _known_effort(request, model)
     request = replace(request, reasoning_effort=None, original=None)
     options = dict(request.options)
     kind = model.accepts.thinking
@@ -72,28 +73,55 @@ def _effort(request: Request, model: Model) -> Request:
     if not model.accepts.efforts:
         dropped = () if effort == "none" else (request.effort_param,)
         return replace(request, dropped=request.dropped + dropped)
-    level = effort if effort in EFFORTS else "low"
+    asked: Effort = "low" if effort in ("none", "minimal") else effort  # type: ignore[assignment]
+    level = nearest(asked, model.accepts.efforts)
     options["output_config"] = {**options.get("output_config", {}), "effort": level}
-    return replace(request, options=options)
+    dropped = () if level == asked else (request.effort_param,)
+    return replace(request, options=options, dropped=request.dropped + dropped)
+
+
+def nearest(asked: Effort, levels: tuple[Effort, ...]) -> Effort:
+    """The level of `levels` that is nearest to the one asked for, of two the weaker."""
+    place = EFFORTS.index(asked)
+    return min(levels, key=lambda level: abs(EFFORTS.index(level) - place))
+
+
+def _known_effort(request: Request, model: Model) -> Request:
+    """Anthropic's own `output_config.effort` as far as the model knows such levels."""
+    config = request.options.get("output_config") or {}
+    asked = config.get("effort")
+    if asked not in EFFORTS or asked in model.accepts.efforts:
+        return request
+    kept = {name: part for name, part in config.items() if name != "effort"}
+    if model.accepts.efforts:
+        kept["effort"] = nearest(asked, model.accepts.efforts)
+    options = {**request.options, "output_config": kept}
+    if not kept:
+        del options["output_config"]
+    dropped = (*request.dropped, "output_config.effort")
+    return replace(request, options=options, dropped=dropped, original=None)
 
 
 def _forced_tool(request: Request, model: Model) -> Request:
+    """A demand becomes a wish: what was asked of one turn leaves the prompt of others as it is."""
     choice = request.options.get("tool_choice") or {}
     if choice.get("type") not in ("any", "tool") or model.accepts.forced_tools:
         return request
-    wish = (
-        f"Call the tool `{choice['name']}` to answer."
-        if choice["type"] == "tool"
-        else "Answer by calling one of the tools."
-    )
     kept = {k: v for k, v in choice.items() if k not in ("type", "name")}
     return replace(
         request,
         options={**request.options, "tool_choice": {"type": "auto", **kept}},
-        system=(*request.system, {"type": "text", "text": wish}),
+        wishes=(*request.wishes, wish_for(choice)),
         dropped=(*request.dropped, "tool_choice"),
         original=None,
     )
+
+
+def wish_for(choice: Mapping[str, Any]) -> str:
+    """A forced tool in words."""
+    if choice["type"] == "tool":
+        return f"Call the tool `{choice['name']}` to answer."
+    return "Answer by calling one of the tools."
 
 
 def _late_system(request: Request, model: Model) -> Request:
@@ -111,9 +139,9 @@ def _late_system(request: Request, model: Model) -> Request:
         role = message.get("role")
         if role == "system":
             if not pending and folded is None and turns and turns[-1].get("role") == "user":
-                folded = [*_as_blocks(turns[-1].get("content"))]
+                folded = [*as_blocks(turns[-1].get("content"))]
                 turns[-1] = {**turns[-1], "content": folded}
-            (pending if folded is None else folded).extend(_as_blocks(message.get("content")))
+            (pending if folded is None else folded).extend(as_blocks(message.get("content")))
             continue
         folded = None
         if pending and role == "user":
@@ -131,16 +159,10 @@ def _late_system(request: Request, model: Model) -> Request:
 
 def _after_results(message: Message, pending: list[Block]) -> list[Block]:
     """Tool results must stay first in their turn; the folded text follows them."""
-    blocks = _as_blocks(message.get("content"))
+    blocks = as_blocks(message.get("content"))
     results = [b for b in blocks if b.get("type") == "tool_result"]
     others = [b for b in blocks if b.get("type") != "tool_result"]
     return [*results, *pending, *others]
-
-
-def _as_blocks(content: object) -> list[Block]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return list(content) if isinstance(content, (list, tuple)) else []
 
 
 def _without(request: Request, names: list[str]) -> Request:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from app.core.tally import FRAMED, MARK, Tally, add_blocks, add_content, add_json, add_options
+from app.core.tally import (
+    FRAMED,
+    MARK,
+    Tally,
+    add_blocks,
+    add_content,
+    add_json,
+    add_options,
+    add_text,
+)
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -67,6 +76,9 @@ def measure(request: Request) -> Measure:
             add_json({k: v for k, v in message.items() if k != "content"}, tally)
     if request.options:
         add_options(request.options, tally)
+    for wish in request.wishes:
+        tally.blocks += 1
+        add_text(wish, tally)
     return Measure(
         text_chars=tally.text_chars,
         text_bytes=tally.text_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +28,8 @@ class Request:
     (`tool_choice`, `stop_sequences`, `temperature`, `thinking`, `output_config`, ...).
     `reasoning_effort` is OpenAI's word, turned into options once the model is known;
     `effort_param` is what the caller's dialect calls it.
+    `wishes` are the gateway's own words to the model.  They are sent at the end of the last turn
+    that is not the assistant's, behind every breakpoint: what stands before keeps its cache.
     `original` is the caller's own body, sent byte for byte when nothing was changed:
     whoever changes anything else sets it to None.
     """
@@ -42,10 +44,32 @@ class Request:
     reasoning_effort: str | None = None
     effort_param: str = "reasoning_effort"
     cache: bool = True
+    wishes: tuple[str, ...] = ()
     end_user: str | None = None
     tags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     original: bytes | None = None
+
+
+def with_wishes(messages: Sequence[Message], wishes: Sequence[str]) -> list[Message]:
+    """The messages as they are sent: the wishes stand at the end of the last one to the assistant.
+
+    Where that is a text of its own, it becomes a block; its marks stay where they are.
+    """
+    turns = list(messages)
+    blocks: list[Block] = [{"type": "text", "text": wish} for wish in wishes]
+    for n in range(len(turns) - 1, -1, -1):
+        if turns[n].get("role") != "assistant":
+            turns[n] = {**turns[n], "content": [*as_blocks(turns[n].get("content")), *blocks]}
+            return turns
+    return [*turns, {"role": "user", "content": blocks}]
+
+
+def as_blocks(content: object) -> list[Block]:
+    """The content of a message as a list of blocks of its own."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return list(content) if isinstance(content, (list, tuple)) else []
 
 
 @value

@@ -73,6 +73,28 @@ EFFORTS = [
     ("always", LEVELS, "none", {"output_config": {"effort": "low"}}, ()),
     ("budget", (), "none", {}, ()),
     ("budget", (), "high", {}, ("reasoning_effort",)),
+    # a level that the model lacks: the nearest one, of two the weaker
+    (
+        "adaptive",
+        ("low", "medium", "high", "max"),
+        "xhigh",
+        {"output_config": {"effort": "high"}},
+        ("reasoning_effort",),
+    ),
+    (
+        "adaptive",
+        ("low", "medium", "high"),
+        "max",
+        {"output_config": {"effort": "high"}},
+        ("reasoning_effort",),
+    ),
+    (
+        "adaptive",
+        ("medium", "high"),
+        "minimal",
+        {"output_config": {"effort": "medium"}},
+        ("reasoning_effort",),
+    ),
 ]
 
 
@@ -105,12 +127,41 @@ def test_a_forced_tool_becomes_a_wish_where_it_is_refused() -> None:
     choice = {"type": "tool", "name": "f", "disable_parallel_tool_use": True}
     adapted = adapt(asked(tool_choice=choice), MODERN)
     assert adapted.options["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
-    assert adapted.system == ({"type": "text", "text": "Call the tool `f` to answer."},)
+    assert adapted.wishes == ("Call the tool `f` to answer.",)
+    assert adapted.system == ()
     assert adapted.dropped == ("tool_choice",)
     assert adapt(asked(tool_choice={"type": "any"}), MODERN).options["tool_choice"] == {
         "type": "auto"
     }
     assert adapt(asked(tool_choice=choice), SONNET).options["tool_choice"] == choice
+
+
+OWN_EFFORTS = [
+    # levels, the caller's own output_config, what is left of it, dropped
+    (LEVELS, {"effort": "max"}, {"effort": "max"}, ()),
+    (("low", "high"), {"effort": "max"}, {"effort": "high"}, ("output_config.effort",)),
+    ((), {"effort": "low"}, None, ("output_config.effort",)),
+    (
+        (),
+        {"effort": "low", "format": {"type": "json_schema"}},
+        {"format": {"type": "json_schema"}},
+        ("output_config.effort",),
+    ),
+    ((), {"effort": "unheard-of"}, {"effort": "unheard-of"}, ()),
+]
+
+
+@pytest.mark.parametrize(("efforts", "config", "left", "dropped"), OWN_EFFORTS)
+def test_anthropic_s_own_effort_is_put_in_the_models_levels(
+    efforts: tuple[str, ...],
+    config: dict[str, Any],
+    left: dict[str, Any] | None,
+    dropped: tuple[str, ...],
+) -> None:
+    adapted = adapt(asked(output_config=config), accepting(efforts=efforts))
+    assert adapted.options.get("output_config") == left
+    assert adapted.dropped == dropped
+    assert (adapted.original is None) == bool(dropped)
 
 
 SYSTEM = {"role": "system", "content": "be brief"}

@@ -146,6 +146,57 @@ PARAMETERS_HEAD = """\
 refuses is adapted or dropped for that model, too. A parameter that is not in the table is
 dropped.
 """
+FITTINGS = (
+    ("a tool-call id that was there before, or that the vendor refuses", "an id made from it"),
+    ("a tool name in the history that the vendor refuses", "`_` for each unfit character"),
+    (
+        "arguments that were cut, or are no JSON object",
+        "an object with what was said as `arguments`",
+    ),
+    (
+        ("a conversation that the assistant begins, a system prompt alone, a blank user message"),
+        'the user says "Go ahead."',
+    ),
+    ("blanks at the end of an assistant's text", "left out"),
+    ("a picture, PDF or text under another label", "what its first bytes say it is"),
+    ("numbers beyond 64 bits or finer than a double", "sent and told with all their digits"),
+    (
+        (
+            "keywords of a schema that the vendor does not enforce (`minimum`, `pattern`, "
+            "`default` …)"
+        ),
+        "told in the description, as the vendor's own SDK does it",
+    ),
+    (
+        (
+            "a schema with an open object, a recursion, names like `filter[id]` or a choice "
+            "at its root"
+        ),
+        "not enforced: a tool loses `strict`, a format is asked for in words; reported",
+    ),
+    (
+        "such names, or such a choice, in a tool's parameters",
+        "told in the description beside the rest",
+    ),
+    (
+        "more than 20 strict tools, 24 optional properties or 16 unions",
+        "the first ones stay strict; reported as `tools.strict`",
+    ),
+    ("an effort that the model lacks", "the nearest one; reported"),
+    ("the same tool twice", "once"),
+)
+MADE_FIT = """\
+### Made fit rather than refused
+
+On the two routes above, what real clients send is changed where the vendor would refuse it and
+its meaning can be kept. The same input is always changed in the same way, whatever follows it in
+later turns, so that caches hold and thinking stays valid.
+"""
+IN_WORDS = """\
+What the gateway asks the model in words (a forced tool on a model that refuses force, a format)
+stands at the end of the last turn, behind every cache breakpoint: the next request finds the
+conversation as it was. On `/v1/responses` it comes back within `reasoning.encrypted_content`.
+"""
 MESSAGES = """\
 ### `/v1/messages` and `/v1/messages/count_tokens`
 
@@ -172,6 +223,10 @@ def text() -> str:
             "",
             *_parameters(RESPONSES_PARAMETERS),
             "",
+            MADE_FIT,
+            *_table(("what is sent", "what becomes of it"), iter(FITTINGS)),
+            "",
+            IN_WORDS,
             MESSAGES,
         ]
     )

@@ -39,15 +39,16 @@ def seen(path: str, data: str) -> dict[str, Any]:
 NAMED = {"type": "tool", "name": "word " * 60_000}
 SEARCH = [{"type": "web_search"}]
 FUNCTION = {"type": "function", "name": "go"}
+OTHER = {"type": "function", "function": {"name": "go", "description": "Go."}}
 BAD: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"tools": [tool("a b")]}, "tools[0].function.name"),
     (CHAT, {"tools": [tool("n" * 200)]}, "tools[0].function.name"),
-    (CHAT, {"tools": [tool("go"), tool("go")]}, "tools[1].function.name"),
+    (CHAT, {"tools": [tool("go"), OTHER]}, "tools[1].function.name"),
     (CHAT, {"tools": [tool("go")], "tool_choice": tool("stop")}, "tool_choice.function.name"),
     (CHAT, seen(CHAT, "@@@"), "messages[0].content[0].image_url.url"),
     (CHAT, {"messages": [HI] * 100_001}, "messages"),
     (RESPONSES, {"tools": [{**FUNCTION, "name": "a b"}]}, "tools[0].name"),
-    (RESPONSES, {"tools": [FUNCTION, FUNCTION]}, "tools[1].name"),
+    (RESPONSES, {"tools": [FUNCTION, {**FUNCTION, "strict": True}]}, "tools[1].name"),
     (RESPONSES, seen(RESPONSES, "@@@"), "input[0].content[0].image_url"),
     (RESPONSES, {"tools": SEARCH, "tool_choice": SEARCH[0]}, "tools.web_search"),
     (RESPONSES, {"tools": SEARCH, "tool_choice": "required"}, "tools.web_search"),

@@ -100,6 +100,7 @@ _CHAT_FORMAT: Schema = {
         _part("json_schema", json_schema=open_record({"schema": ANY_OBJECT})),
     ]
 }
+_REASONING = open_record({}, {"effort": words(*EFFORTS)})
 _ASKED_CHAT: Mapping[str, Schema] = {
     "model": _MODEL,
     "messages": {**array(_CHAT_TURN), "minItems": 1},
@@ -110,13 +111,14 @@ _ASKED_CHAT: Mapping[str, Schema] = {
     "temperature": {"type": "number", "minimum": 0, "maximum": 2},
     "top_p": {"type": "number", "minimum": 0, "maximum": 1},
     "stop": {"anyOf": [TEXT, _TEXTS]},
-    "tools": array(_part("function", function=_FUNCTION)),
+    "tools": array({"anyOf": [_part("function", function=_FUNCTION), _FUNCTION]}),
     "tool_choice": _CHAT_CHOICE,
     "parallel_tool_calls": FLAG,
     "functions": array(_FUNCTION),
     "function_call": {"anyOf": [words("none", "auto"), open_record({"name": _NAME})]},
     "response_format": _CHAT_FORMAT,
     "reasoning_effort": words(*EFFORTS),
+    "reasoning": _REASONING,
     "service_tier": _SERVICE_TIER,
     "user": _LABEL,
     "safety_identifier": _LABEL,
@@ -148,7 +150,7 @@ _ASKED_RESPONSE: Mapping[str, Schema] = {
     },
     "parallel_tool_calls": FLAG,
     "text": open_record({}, {"format": open_record({"type": _NAME}, {"schema": ANY_OBJECT})}),
-    "reasoning": open_record({}, {"effort": words(*EFFORTS)}),
+    "reasoning": _REASONING,
     "include": _TEXTS,
     "service_tier": _SERVICE_TIER,
     "user": _LABEL,

@@ -9,7 +9,7 @@ import orjson
 
 from app.core.adaptation import SAMPLING
 from app.core.errors import APIResponseValidationError, BadRequest
-from app.core.request import EMPTY, Reply, Request
+from app.core.request import EMPTY, Reply, Request, with_wishes
 from app.dialects.anthropic.usage import usage_from
 from app.dialects.json_text import dumps, loads
 
@@ -81,7 +81,8 @@ def _encoded(body: dict[str, Any], request: Request, options: Mapping[str, Any])
         body["tools"] = request.tools
     if request.system:
         body["system"] = request.system
-    body["messages"] = request.messages
+    wishes = request.wishes
+    body["messages"] = with_wishes(request.messages, wishes) if wishes else request.messages
     try:
         return dumps(body)
     except orjson.JSONEncodeError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from app.core.request import Block, Message
+from app.core.request import Block, Message, with_wishes
 from app.dialects.json_text import loads
 from app.dialects.json_values import as_name, as_object, check_depth, refuse
 from app.dialects.openai.content import as_blocks
@@ -58,6 +58,13 @@ class Conversation:
         if not self.turns:
             self.add("user", GO_AHEAD)
         self.add("assistant", _trimmed(content))
+
+    def repeat_wishes(self, wishes: list[str]) -> None:
+        """Put back what was added to the prompt of the assistant's turn that begins now."""
+        if wishes and not self.turns:
+            self.add("user", GO_AHEAD)
+        if wishes and self.turns[-1]["role"] != "assistant":
+            self.turns[-1] = with_wishes(self.turns[-1:], wishes)[0]
 
     def call(self, call_id: str, value: object, where: str) -> Block:
         """A tool call under an id and a name that the vendor takes."""

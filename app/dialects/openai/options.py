@@ -48,6 +48,26 @@ def read_sampling(body: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]
     return sampling, capped
 
 
+def read_reasoning(body: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """OpenAI's word for the effort, and the names of what was left out beside it.
+
+    `enabled: false`, as OpenRouter's callers have it, is no effort; what is not shown anyway needs
+    no `exclude`.
+    """
+    if body.get("reasoning") is None:
+        return None, []
+    reasoning = as_object(body["reasoning"], "reasoning")
+    effort = reasoning.get("effort")
+    if effort is None and reasoning.get("enabled") is False:
+        effort = "none"
+    dropped = [
+        f"reasoning.{name}"
+        for name, value in reasoning.items()
+        if name not in ("effort", "enabled", "exclude") and value is not None
+    ]
+    return None if effort is None else one_of(effort, "reasoning.effort", EFFORTS), dropped
+
+
 def read_tier(body: Mapping[str, Any]) -> dict[str, str]:
     """Anthropic's `service_tier` or `speed`."""
     if body.get("service_tier") is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.request import Block
-from app.dialects.json_values import as_count, as_object, as_text, as_texts, check_depth, one_of
-from app.dialects.openai.options import EFFORTS, JSON_WISH
-from app.dialects.openai.schemas import closed
+from app.dialects.json_values import as_count, as_object, as_texts, one_of
+from app.dialects.openai.enforcement import Room
+from app.dialects.openai.forms import PLAIN_TEXT, OutputForm, form_of
+from app.dialects.openai.options import EFFORTS, read_reasoning
 
 
 def read_max_tokens(body: Mapping[str, Any]) -> int | None:
@@ -21,9 +21,12 @@ def read_max_tokens(body: Mapping[str, Any]) -> int | None:
     return counts[0] if counts else None
 
 
-def read_effort(body: Mapping[str, Any]) -> str | None:
-    effort = body.get("reasoning_effort")
-    return None if effort is None else one_of(effort, "reasoning_effort", EFFORTS)
+def read_effort(body: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """The effort, by either name, and what was left out beside it."""
+    effort, dropped = read_reasoning(body)
+    if body.get("reasoning_effort") is not None:
+        effort = one_of(body["reasoning_effort"], "reasoning_effort", EFFORTS)
+    return effort, dropped
 
 
 def read_stop(body: Mapping[str, Any]) -> tuple[list[str], bool]:
@@ -36,22 +39,9 @@ def read_stop(body: Mapping[str, Any]) -> tuple[list[str], bool]:
     return kept, len(kept) < len(given)
 
 
-def read_format(body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, tuple[Block, ...]]:
-    """`output_config.format` for a schema; for any JSON object, a wish for the system prompt."""
+def read_format(body: Mapping[str, Any], room: Room) -> OutputForm:
+    """What becomes of `response_format`."""
     if body.get("response_format") is None:
-        return None, ()
+        return PLAIN_TEXT
     wanted = as_object(body["response_format"], "response_format")
-    kinds = ("text", "json_object", "json_schema")
-    kind = one_of(wanted.get("type"), "response_format.type", kinds)
-    if kind == "text":
-        return None, ()
-    if kind == "json_object":
-        return None, ({"type": "text", "text": JSON_WISH},)
-    where = "response_format.json_schema"
-    named = as_object(wanted.get("json_schema"), where)
-    schema = as_object(named.get("schema"), f"{where}.schema")
-    check_depth(schema, f"{where}.schema")
-    schema = closed(schema)
-    if named.get("description") is not None:
-        schema.setdefault("description", as_text(named["description"], f"{where}.description"))
-    return {"type": "json_schema", "schema": schema}, ()
+    return form_of(wanted, "response_format", room, nested=True)

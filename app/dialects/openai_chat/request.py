@@ -13,6 +13,7 @@ from app.core.model_names import AUTO
 from app.core.request import EMPTY, Block, Request
 from app.core.values import value
 from app.dialects.json_values import as_flag, as_object, fields_of
+from app.dialects.openai.enforcement import Room
 from app.dialects.openai.options import (
     opaque,
     read_caching,
@@ -50,7 +51,7 @@ class _Wishes:
     """
 
     tools: tuple[Block, ...] = ()
-    system: tuple[Block, ...] = ()
+    wishes: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     effort: str | None = None
     cache: bool = True
@@ -80,13 +81,14 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     request = Request(
         model=model,
         messages=tuple(conversation.turns),
-        system=(*conversation.system, *wishes.system),
+        system=tuple(conversation.system),
         tools=wishes.tools,
         max_tokens=read_max_tokens(fields),
         stream=as_flag(fields.get("stream"), "stream"),
         options=wishes.options,
         reasoning_effort=wishes.effort,
         cache=wishes.cache,
+        wishes=wishes.wishes,
         end_user=wishes.end_user,
         tags=wishes.tags,
         dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
@@ -95,10 +97,12 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
 
 
 def _wishes(fields: Mapping[str, Any]) -> _Wishes:
-    tools, tool_choice = read_tools(fields)
+    room = Room()
+    tools, tool_choice, loosened = read_tools(fields, room)
+    form = read_format(fields, room)
     stop_sequences, blank_stop = read_stop(fields)
-    output_format, system = read_format(fields)
     end_user = read_end_user(fields)
+    effort, dropped_reasoning = read_effort(fields)
     sampling, dropped = read_sampling(fields)
     if blank_stop:
         dropped.append("stop")
@@ -107,19 +111,19 @@ def _wishes(fields: Mapping[str, Any]) -> _Wishes:
         options["stop_sequences"] = stop_sequences
     if tool_choice:
         options["tool_choice"] = tool_choice
-    if output_format:
-        options["output_config"] = {"format": output_format}
+    if form.format:
+        options["output_config"] = {"format": form.format}
     if end_user:
         options["metadata"] = {"user_id": opaque(end_user)}
     return _Wishes(
         tools=tools,
-        system=system,
+        wishes=form.wishes,
         options=options,
-        effort=read_effort(fields),
+        effort=effort,
         cache=read_caching(fields),
         end_user=end_user,
         tags=read_tags(fields),
-        dropped=tuple(dropped),
+        dropped=(*dropped, *dropped_reasoning, *form.dropped, *loosened),
         legacy_functions=in_the_older_form(fields),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.request import Block
 from app.dialects.ceilings import MOST_TOOLS
 from app.dialects.json_values import (
     as_flag,
@@ -17,25 +16,36 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai.functions import MODES, Choice, Tools, choice_of_mode, read_tool
+from app.dialects.openai.enforcement import Room
+from app.dialects.openai.functions import (
+    MODES,
+    Choice,
+    Function,
+    Tools,
+    add_function,
+    choice_of_mode,
+    read_function,
+    tools_of,
+)
 
 
-def read_tools(body: Mapping[str, Any]) -> tuple[Tools, Choice | None]:
-    """The tools that may be called and Anthropic's `tool_choice`, None where none is needed.
+def read_tools(body: Mapping[str, Any], room: Room) -> tuple[Tools, Choice | None, list[str]]:
+    """The tools that may be called, Anthropic's `tool_choice`, and what was left out.
 
-    The older `functions` follow the `tools`. Raises BadRequest and UnsupportedParameter.
+    The choice is None where none is needed.  The older `functions` follow the `tools`; what is
+    enforced of them is taken from `room`.  Raises BadRequest and UnsupportedParameter.
     """
-    by_name: dict[str, Block] = {}
-    for where, tool in (*_tools(body.get("tools")), *_functions(body.get("functions"))):
-        if by_name.setdefault(tool["name"], tool) is not tool:
-            refuse(f"{where}.name", f"another tool has the name {tool['name']!r}")
-    tools, choice = _choice(body, tuple(by_name.values()))
+    functions: dict[str, Function] = {}
+    for where, function in (*_tools(body.get("tools")), *_functions(body.get("functions"))):
+        add_function(functions, function, where)
+    every, dropped = tools_of(functions.values(), room)
+    tools, choice = _choice(body, every)
     one_at_a_time = body.get("parallel_tool_calls") is not None and not as_flag(
         body["parallel_tool_calls"], "parallel_tool_calls"
     )
     if (one_at_a_time or in_the_older_form(body)) and tools and choice != {"type": "none"}:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
-    return tools, choice
+    return tools, choice, dropped
 
 
 def in_the_older_form(body: Mapping[str, Any]) -> bool:
@@ -43,29 +53,35 @@ def in_the_older_form(body: Mapping[str, Any]) -> bool:
     return bool(body.get("functions")) and not body.get("tools")
 
 
-def _tools(value: object) -> list[tuple[str, Block]]:
-    """Each tool behind the path where its name stands."""
+def _tools(value: object) -> list[tuple[str, Function]]:
+    """Each tool behind the path where its name stands.
+
+    The fields of a function may stand in the tool itself, as in other APIs: Anthropic's too.
+    """
     if value is None:
         return []
     tools = []
     for n, given in enumerate(as_list(value, "tools", MOST_TOOLS)):
         where = f"tools[{n}]"
         tool = as_object(given, where)
-        if tool.get("type", "function") != "function":
+        if tool.get("type", "function") != "function" and tool.get("input_schema") is None:
             unsupported(where, "only function tools are supported")
-        function = as_object(tool.get("function"), f"{where}.function")
-        mark = cache_mark(tool, where) or cache_mark(function, f"{where}.function")
-        tools.append((f"{where}.function", read_tool(function, f"{where}.function", mark)))
+        function, mark = tool, cache_mark(tool, where)
+        if tool.get("function") is not None or tool.get("name") is None:
+            where = f"{where}.function"
+            function = as_object(tool.get("function"), where)
+            mark = mark or cache_mark(function, where)
+        tools.append((where, read_function(function, where, mark)))
     return tools
 
 
-def _functions(value: object) -> list[tuple[str, Block]]:
+def _functions(value: object) -> list[tuple[str, Function]]:
     if value is None:
         return []
     given = as_list(value, "functions", MOST_TOOLS)
     paths = [f"functions[{n}]" for n in range(len(given))]
     return [
-        (where, read_tool(as_object(function, where), where, None))
+        (where, read_function(as_object(function, where), where, None))
         for where, function in zip(paths, given, strict=True)
     ]
 
@@ -85,7 +101,9 @@ def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None
     kind = choice.get("type")
     if kind == "custom":
         unsupported(where, "only function tools are supported")
-    if one_of(kind, f"{where}.type", ("function", "allowed_tools")) == "function":
+    if isinstance(kind, str) and kind in MODES:
+        return choice_of_mode(MODES[kind], tools, where)
+    if one_of(kind, f"{where}.type", ("function", "tool", "allowed_tools")) != "allowed_tools":
         name = _named(choice, where, {tool["name"] for tool in tools})
         return tools, {"type": "tool", "name": name}
     allowed = as_object(choice.get("allowed_tools"), f"{where}.allowed_tools")
@@ -93,11 +111,13 @@ def _choice(body: Mapping[str, Any], tools: Tools) -> tuple[Tools, Choice | None
 
 
 def _named(choice: Mapping[str, Any], where: str, known: set[str]) -> str:
-    """The function's name in `{"function": {"name"}}`, which must be a `known` one."""
-    function = as_object(choice.get("function"), f"{where}.function")
-    name = as_name(function.get("name"), f"{where}.function.name")
+    """The function's name, in a `function` or beside the type, which must be a `known` one."""
+    if choice.get("function") is not None or choice.get("name") is None:
+        where = f"{where}.function"
+        choice = as_object(choice.get("function"), where)
+    name = as_name(choice.get("name"), f"{where}.name")
     if name not in known:
-        refuse(f"{where}.function.name", f"{name[:64]!r} is not among the tools")
+        refuse(f"{where}.name", f"{name[:64]!r} is not among the tools")
     return name
 
 

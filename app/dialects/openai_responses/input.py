@@ -98,7 +98,8 @@ class Transcript:
 
     `outputs` are those of the whole input by call id, each with its place; `taken` the places
     of those that answer a call which has been read. `results` answer the calls of the last
-    turn; `thinking` waits for what it led to.
+    turn; `thinking` waits for what it led to, with the `wishes` that
+    the prompt before it held.
     """
 
     conversation: Conversation
@@ -106,13 +107,15 @@ class Transcript:
     taken: set[int] = field(default_factory=set)
     results: list[Block] = field(default_factory=list)
     thinking: list[Block] = field(default_factory=list)
+    wishes: list[str] = field(default_factory=list)
     late_tools: list[Given] = field(default_factory=list)
 
     def add_assistant(self, content: str | list[Block]) -> None:
         """Append to the assistant's turn, after the thinking that led there."""
         if self.thinking and as_blocks(content):
             content = [*self.thinking, *as_blocks(content)]
-            self.thinking = []
+            self.conversation.repeat_wishes(self.wishes)
+            self.thinking, self.wishes = [], []
         self.conversation.add_assistant(content)
 
     def end_assistant(self) -> None:
@@ -120,7 +123,7 @@ class Transcript:
 
         Thinking that led to nothing is left out: a turn can't end with it.
         """
-        self.thinking = []
+        self.thinking, self.wishes = [], []
         if self.results:
             self.conversation.add("user", self.results)
             self.results = []
@@ -200,9 +203,11 @@ def _message(transcript: Transcript, item: Item, n: int) -> None:
 
 
 def _reasoning(transcript: Transcript, item: Item, _n: int) -> None:
-    block = unsealed(item.get("encrypted_content"))
-    if block is not None:
+    carried = unsealed(item.get("encrypted_content"))
+    if carried is not None:
+        block, wishes = carried
         transcript.thinking.append(block)
+        transcript.wishes = wishes
 
 
 def _function_call(transcript: Transcript, item: Item, n: int) -> None:

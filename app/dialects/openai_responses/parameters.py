@@ -24,8 +24,10 @@ RESPONSES_PARAMETERS: Mapping[str, Parameter] = {
     ),
     "tool_choice": adapted("a forced tool becomes a request in words where a model refuses it"),
     "parallel_tool_calls": mapped("false allows one tool call in an answer"),
-    "text": adapted("`json_schema` is enforced, `json_object` asked for; the rest is dropped"),
-    "reasoning": adapted("`effort` alone; summaries are not written"),
+    "text": adapted(
+        "`json_schema` is enforced or else asked for, as is `json_object`; the rest is dropped"
+    ),
+    "reasoning": adapted("`effort` alone, the model's nearest; summaries are not written"),
     "include": adapted("`reasoning.encrypted_content` carries thinking from turn to turn"),
     "service_tier": adapted("`auto`, `default` and `fast`; other tiers are refused"),
     "user": adapted("kept as the end user; sent upstream as a hash"),

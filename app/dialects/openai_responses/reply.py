@@ -10,7 +10,7 @@ from app.core.request import Block, Reply
 from app.dialects.json_text import dumps
 from app.dialects.openai.answers import refusal_text, usage_json
 from app.dialects.openai_responses.request import ResponsesCall
-from app.dialects.openai_responses.thinking import REASONING_ID, sealed
+from app.dialects.openai_responses.thinking import REASONING_ID
 
 Item = dict[str, Any]
 
@@ -26,7 +26,7 @@ def reply_bytes(reply: Reply, receipt: Receipt, call: ResponsesCall) -> bytes:
     fields = {
         **response_head(reply.message_id, receipt.opening),
         **response_end(reply.stop_reason),
-        "output": _output(reply, call),
+        "output": _output(reply, call, receipt.opening),
         **receipt_fields(receipt),
         **call.echo,
     }
@@ -124,7 +124,7 @@ def refusal_part(refusal: str) -> dict[str, Any]:
     return {"type": "refusal", "refusal": refusal}
 
 
-def _output(reply: Reply, call: ResponsesCall) -> list[Item]:
+def _output(reply: Reply, call: ResponsesCall, opening: Opening) -> list[Item]:
     """Neighbouring texts are parts of one message; an answer that says nothing has an empty one."""
     bare = bare_id(reply.message_id)
     items: list[Item] = []
@@ -138,7 +138,7 @@ def _output(reply: Reply, call: ResponsesCall) -> list[Item]:
             items.append(item)
         elif kind in ("thinking", "redacted_thinking"):
             item = reasoning_item(bare, len(items))
-            item["encrypted_content"] = sealed(block) if call.sealed_thinking else None
+            item["encrypted_content"] = call.seal(block, opening)
             items.append(item)
     refusal = refusal_text(reply.stop_reason, reply.stop_details)
     if refusal is not None:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.adaptation import wish_for
 from app.core.model_names import AUTO
-from app.core.request import Request
+from app.core.receipt import Opening
+from app.core.request import Block, Request
 from app.core.values import value
 from app.dialects.json_values import as_flag, fields_of
+from app.dialects.openai.enforcement import Room
+from app.dialects.openai.functions import MODES
 from app.dialects.openai.options import (
     opaque,
     read_caching,
     read_end_user,
     read_model,
+    read_reasoning,
     read_sampling,
     read_tags,
     read_tier,
@@ -26,10 +31,10 @@ from app.dialects.openai_responses.input import read_input
 from app.dialects.openai_responses.options import (
     read_include,
     read_max_tokens,
-    read_reasoning,
     read_text,
 )
 from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
+from app.dialects.openai_responses.thinking import sealed
 from app.dialects.openai_responses.tools import read_tools
 
 
@@ -47,6 +52,15 @@ class ResponsesCall:
     sealed_thinking: bool
     namespaced: Mapping[str, tuple[str, str]]
 
+    def seal(self, thinking: Block, opening: Opening) -> str | None:
+        """The thinking of an answer, to be carried by the caller, if that was asked for."""
+        if not self.sealed_thinking:
+            return None
+        wishes = self.request.wishes
+        if "tool_choice" in opening.dropped:
+            wishes = (*wishes, wish_for(self.request.options["tool_choice"]))
+        return sealed(thinking, wishes)
+
 
 def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
     """The call that `body` asks for, of `default_model` where it names none.
@@ -58,8 +72,9 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
     model = read_model(fields, default_model)
     transcript = read_input(fields.get("input"), fields.get("instructions"))
     conversation = transcript.conversation
-    toolset = read_tools(fields, transcript.late_tools)
-    text = read_text(fields)
+    room = Room()
+    toolset = read_tools(fields, transcript.late_tools, room)
+    form, dropped_text, text_format = read_text(fields, room)
     effort, dropped_reasoning = read_reasoning(fields)
     sealed_thinking, dropped_include = read_include(fields)
     end_user = read_end_user(fields)
@@ -67,15 +82,15 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
     options: dict[str, Any] = {**sampling, **read_tier(fields)}
     if toolset.choice:
         options["tool_choice"] = toolset.choice
-    if text.format:
-        options["output_config"] = {"format": text.format}
+    if form.format:
+        options["output_config"] = {"format": form.format}
     if end_user:
         options["metadata"] = {"user_id": opaque(end_user)}
-    dropped += [*capped, *text.dropped, *dropped_reasoning, *dropped_include, *toolset.dropped]
+    dropped += [*capped, *dropped_text, *dropped_reasoning, *dropped_include, *toolset.dropped]
     request = Request(
         model=model,
         messages=tuple(conversation.turns),
-        system=(*conversation.system, *text.wishes),
+        system=tuple(conversation.system),
         tools=toolset.tools,
         max_tokens=read_max_tokens(fields),
         stream=as_flag(fields.get("stream"), "stream"),
@@ -83,11 +98,12 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
         reasoning_effort=effort,
         effort_param="reasoning.effort",
         cache=read_caching(fields),
+        wishes=form.wishes,
         end_user=end_user,
         tags=read_tags(fields),
         dropped=reportable([*dropped, *conversation.unknown_fields]),
     )
-    echo = _echo(fields, request, text.asked)
+    echo = _echo(fields, request, text_format)
     return ResponsesCall(request, echo, sealed_thinking, toolset.namespaced)
 
 
@@ -131,4 +147,8 @@ def _echoed_choice(fields: Mapping[str, Any]) -> object:
     choice = fields.get("tool_choice")
     if not isinstance(choice, dict):
         return choice or "auto"
+    if choice["type"] in MODES:
+        return choice["type"]
+    if choice.get("name") is None and isinstance(choice.get("function"), dict):
+        choice = {**choice, "name": choice["function"].get("name")}
     return {name: choice[name] for name in ("type", "name", "mode", "tools") if name in choice}

@@ -25,7 +25,6 @@ from app.dialects.openai_responses.reply import (
     text_part,
 )
 from app.dialects.openai_responses.request import ResponsesCall
-from app.dialects.openai_responses.thinking import sealed
 
 Event = Mapping[str, Any]
 
@@ -177,7 +176,7 @@ class EventWriter:
                 block.given["thinking"] = "".join(
                     [block.given.get("thinking") or "", *block.pieces]
                 )
-            item["encrypted_content"] = sealed(block.given)
+            item["encrypted_content"] = self._call.seal(block.given, self._opening)
         return b""
 
     def _message_delta(self, event: Event) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
 
 import orjson
 
@@ -10,25 +11,41 @@ from app.core.request import Block
 
 REASONING_ID = "rs_"  # how the ids of reasoning items begin
 
+_WISHES = "tollkeeper_wishes"
 # what the vendor wants back, byte for byte
 _FIELDS = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
-def sealed(block: Block) -> str | None:
-    """The block as base64 of its JSON; None when the vendor would not take it back."""
+def sealed(block: Block, wishes: Sequence[str] = ()) -> str | None:
+    """The block as base64 of its JSON; None when the vendor would not take it back.
+
+    `wishes` are the words that were added to the prompt it answers: its signature holds for a
+    prompt with them alone.
+    """
     kept = _replayable(block)
-    return None if kept is None else binascii.b2a_base64(orjson.dumps(kept), newline=False).decode()
+    if kept is None:
+        return None
+    text = orjson.dumps({**kept, _WISHES: wishes} if wishes else kept)
+    return binascii.b2a_base64(text, newline=False).decode()
 
 
-def unsealed(text: object) -> Block | None:
-    """The block that `sealed` was given; None for anything else, another vendor's text too."""
+def unsealed(text: object) -> tuple[Block, list[str]] | None:
+    """The block and the wishes that `sealed` was given.
+
+    None for anything else, another vendor's text too.
+    """
     if not isinstance(text, str):
         return None
     try:
         block = orjson.loads(binascii.a2b_base64(text, strict_mode=True))
     except ValueError:  # neither base64 nor JSON
         return None
-    return _replayable(block) if isinstance(block, dict) else None
+    kept = _replayable(block) if isinstance(block, dict) else None
+    if kept is None:
+        return None
+    wishes = block.get(_WISHES)
+    given = wishes if isinstance(wishes, list) else []
+    return kept, [wish for wish in given if isinstance(wish, str) and wish.strip()]
 
 
 def _replayable(block: Block) -> Block | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from app.core.request import Block
 from app.core.values import value
 from app.dialects.ceilings import MOST_TOOLS
 from app.dialects.json_values import (
@@ -19,13 +18,17 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
+from app.dialects.openai.enforcement import Room
 from app.dialects.openai.functions import (
     MODES,
     Choice,
+    Function,
     Tools,
+    add_function,
     as_tool_name,
     choice_of_mode,
-    read_tool,
+    read_function,
+    tools_of,
 )
 
 _CHOICE = "tool_choice"
@@ -46,7 +49,7 @@ class ToolSet:
     namespaced: Mapping[str, tuple[str, str]]
 
 
-def read_tools(body: Mapping[str, Any], late: Sequence[Given]) -> ToolSet:
+def read_tools(body: Mapping[str, Any], late: Sequence[Given], room: Room) -> ToolSet:
     """The `tools` of the body and the `late` ones that its input adds.
 
     Only functions can be called: other tools are left out and named in `dropped`, unless one
@@ -60,12 +63,13 @@ def read_tools(body: Mapping[str, Any], late: Sequence[Given]) -> ToolSet:
     read.may_repeat = True
     for where, tool in late:
         read.add(as_object(tool, where), where)
-    callable_tools, choice = _choice(body.get("tool_choice"), read)
+    every, loosened = tools_of(read.functions.values(), room)
+    callable_tools, choice = _choice(body.get("tool_choice"), every, read)
     flag = body.get("parallel_tool_calls")
     one_at_a_time = flag is not None and not as_flag(flag, "parallel_tool_calls")
     if one_at_a_time and callable_tools and choice != {"type": "none"}:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
-    return ToolSet(callable_tools, choice, tuple(read.dropped), read.namespaced)
+    return ToolSet(callable_tools, choice, (*read.dropped, *loosened), read.namespaced)
 
 
 def sent_name(namespace: str, name: str) -> str:
@@ -80,7 +84,7 @@ class _Reading:
     `may_repeat`: the input may add again what is there already; the first of a name stays.
     """
 
-    tools: dict[str, Block] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     namespaced: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     may_repeat: bool = False
@@ -99,20 +103,22 @@ class _Reading:
             self._add_function(tool, where, namespace)
 
     def _add_function(self, tool: Mapping[str, Any], where: str, namespace: str | None) -> None:
-        read = read_tool(tool, where, cache_mark(tool, where))
-        name = read["name"]
+        if tool.get("name") is None and tool.get("function") is not None:  # as in chat
+            where = f"{where}.function"
+            tool = as_object(tool["function"], where)
+        read = read_function(tool, where, cache_mark(tool, where))
+        own_name = name = read.tool["name"]
         if namespace is not None:
-            name = as_tool_name(sent_name(namespace, name), f"{where}.name")
-        if name not in self.tools:
-            self.tools[name] = {**read, "name": name}
-            if namespace is not None:
-                self.namespaced[name] = (namespace, read["name"])
-        elif not self.may_repeat:
-            refuse(f"{where}.name", f"another tool has the name {name!r}")
+            name = as_tool_name(sent_name(namespace, own_name), f"{where}.name")
+            read = replace(read, tool={**read.tool, "name": name}, namespace=namespace)
+        if self.may_repeat and name in self.functions:
+            return
+        add_function(self.functions, read, where)
+        if namespace is not None:
+            self.namespaced[name] = (namespace, own_name)
 
 
-def _choice(value: object, read: _Reading) -> tuple[Tools, Choice | None]:
-    tools = tuple(read.tools.values())
+def _choice(value: object, tools: Tools, read: _Reading) -> tuple[Tools, Choice | None]:
     if value is None:
         return tools, None
     if isinstance(value, str):
@@ -122,6 +128,8 @@ def _choice(value: object, read: _Reading) -> tuple[Tools, Choice | None]:
         return choice_of_mode(mode, tools, _CHOICE)
     choice = as_object(value, _CHOICE)
     kind = as_name(choice.get("type"), f"{_CHOICE}.type")
+    if kind in MODES:
+        return _choice(kind, tools, read)
     if kind == "allowed_tools":
         return _allowed(choice, tools, read)
     if kind != "function":
@@ -134,10 +142,13 @@ def _not_callable(tool: str) -> NoReturn:
 
 
 def _named(choice: Mapping[str, Any], where: str, read: _Reading) -> str:
+    if choice.get("name") is None and choice.get("function") is not None:  # as in chat
+        where = f"{where}.function"
+        choice = as_object(choice["function"], where)
     name = as_name(choice.get("name"), f"{where}.name")
     if choice.get("namespace") is not None:
         name = sent_name(as_name(choice["namespace"], f"{where}.namespace"), name)
-    if name not in read.tools:
+    if name not in read.functions:
         refuse(f"{where}.name", f"{name[:64]!r} is not among the tools")
     return name
 

@@ -73,6 +73,7 @@ def canonical(call: ChatCall) -> dict[str, Any]:
         "stream": request.stream,
         "options": dict(request.options),
         "reasoning_effort": request.reasoning_effort,
+        "wishes": list(request.wishes),
         "no_added_breakpoints": not request.cache,
         "end_user": request.end_user,
         "tags": list(request.tags),

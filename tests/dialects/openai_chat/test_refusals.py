@@ -17,6 +17,7 @@ from app.dialects.openai_chat.request import ChatCall, parse
 
 USER = {"role": "user", "content": "Hi"}
 GO = {"type": "function", "function": {"name": "go"}}
+OTHER_GO = {"type": "function", "function": {"name": "go", "description": "Go."}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "go", "arguments": "{}"}}
 
 
@@ -141,9 +142,9 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"tools": [tool("n" * 129)]}, "tools[0].function.name"),
     ({"tools": [tool("go\n")]}, "tools[0].function.name"),
     ({"functions": [{"name": "a.b"}]}, "functions[0].name"),
-    ({"tools": [GO, tool("stop"), GO]}, "tools[2].function.name"),
-    ({"functions": [{"name": "go"}, {"name": "go"}]}, "functions[1].name"),
-    ({"tools": [GO], "functions": [{"name": "go"}]}, "functions[0].name"),
+    ({"tools": [GO, tool("stop"), OTHER_GO]}, "tools[2].function.name"),
+    ({"functions": [{"name": "go"}, {"name": "go", "strict": True}]}, "functions[1].name"),
+    ({"tools": [OTHER_GO], "functions": [{"name": "go"}]}, "functions[0].name"),
 ]
 
 

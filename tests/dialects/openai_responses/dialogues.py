@@ -44,6 +44,7 @@ def canonical(call: ResponsesCall) -> dict[str, Any]:
         "stream": request.stream,
         "options": dict(request.options),
         "reasoning_effort": request.reasoning_effort,
+        "wishes": list(request.wishes),
         "no_added_breakpoints": not request.cache,
         "end_user": request.end_user,
         "tags": list(request.tags),

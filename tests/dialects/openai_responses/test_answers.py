@@ -95,7 +95,9 @@ def test_what_the_vendor_would_not_take_back_is_not_handed_out(block: dict[str, 
 
 def test_sealed_thinking_is_opened_again_and_nothing_else_is() -> None:
     whole = sealed(THINKING) or ""
-    assert unsealed(whole) == THINKING
+    assert unsealed(whole) == (THINKING, [])
+    wished = sealed(THINKING, ["Go."]) or ""
+    assert unsealed(wished) == (THINKING, ["Go."])
     others: list[object] = [whole[:-4], "=" + whole, "%" * 8, "ü", "", "W10=", "bnVsbA==", 7, None]
     for broken in others:
         assert unsealed(broken) is None
