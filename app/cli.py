@@ -93,19 +93,28 @@ def serve(
 
 
 @app.command()
-def spend(
+def spend(  # noqa: PLR0913 - every option is one
     *,
     by: Annotated[
-        str, typer.Option(metavar="GROUPS", help="of key,model,team,day,user,tag, with commas")
+        str,
+        typer.Option(
+            metavar="GROUPS", help="of key,model,team,hour,day,month,user,tag, with commas"
+        ),
     ] = "key",
     since: Annotated[str | None, typer.Option("--from", metavar="D", help="first day, UTC")] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="D", help="last day, UTC")] = None,
+    key: Annotated[str | None, typer.Option(help="one key's: its id, name or prefix")] = None,
+    team: Annotated[str | None, typer.Option(help="one team's: its id or name")] = None,
+    model: Annotated[str | None, typer.Option(help="one model's: a tier, an id or alias")] = None,
+    user: Annotated[str | None, typer.Option(help="one end user's")] = None,
+    tag: Annotated[str | None, typer.Option(help="calls with a tag, such as env=prod")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what was spent."""
-    from app.commands.spend import spend as report  # noqa: PLC0415
+    from app.commands import spend as spent  # noqa: PLC0415
 
-    report(by, since, until, as_json=as_json)
+    wanted = spent.Wanted(by, since, until, key, team, model, user, tag)
+    spent.spend(wanted, as_json=as_json)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from app.config.catalog import build_catalog
 from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, read_settings, settings_file
+from app.config.unserved import unserved_variables
 from app.core.models import Catalog
 
 
@@ -36,6 +37,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
         "warnings": [
             *_off(settings, catalog, offered),
             *config_warnings(settings, books, datetime.now(UTC)),
+            *unserved_variables(environ),
         ],
     }
     if as_json:

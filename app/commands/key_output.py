@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.commands.output import Column, say, show_table
+from app.commands.output import Column, complain, say, show_table
+from app.core.printable import printable
 
 COLUMNS = (
     Column("ID", whole=True),
@@ -17,10 +18,26 @@ COLUMNS = (
     Column("Per"),
 )
 NO_LIMIT = "-"
+OPTIONS = {
+    "rpm": "--rpm",
+    "tpm": "--tpm",
+    "max_parallel": "--max-parallel",
+    "conversation_budget_usd": "--conversation-budget",
+}
 
 
 def show_secret(secret: str) -> None:
     say(f"The secret, shown only now:\n\n  {secret}\n")
+
+
+def warn_of_unserved(fields: Mapping[str, Any]) -> None:
+    """Say on stderr which of the limits that were given are not enforced yet."""
+    # Imported here: asking for help must not load what checks fields.
+    from app.store.records.fields import unserved  # noqa: PLC0415
+
+    names = [OPTIONS[name] for name in unserved(fields)]
+    if names:
+        complain(f"Warning: stored, but not enforced yet: {', '.join(names)}")
 
 
 def show_keys(keys: Sequence[Mapping[str, Any]]) -> None:
@@ -50,21 +67,30 @@ def show_key(key: Mapping[str, Any]) -> None:
         "state": _state(key),
         "created": _minute(key["created_at"]),
         "expires": _minute(key["expires_at"]) if key["expires_at"] else "never",
+        "last used": _minute(key["last_used_at"]) if key["last_used_at"] else "never",
         "team": key["team"] or "none",
         "models": ", ".join(key["models"]) if key["models"] else "all",
-        "budget": "no limit" if key["max_budget_usd"] is None else f"{key['max_budget_usd']} USD",
+        "budget": _usd(key["max_budget_usd"]),
         "window": window + resets,
         "spent": f"{key['spent_usd']} USD, {key['lifetime_spent_usd']} USD in all",
         "reserved": f"{key['reserved_usd']} USD",
-        "remaining": "no limit" if key["remaining_usd"] is None else f"{key['remaining_usd']} USD",
+        "remaining": _usd(key["remaining_usd"]),
+        "a conversation": _usd(key["conversation_budget_usd"]),
         "requests/min": _count(key["rpm"]),
         "tokens/min": _count(key["tpm"]),
         "in parallel": _count(key["max_parallel"]),
-        **{f"of {model}": f"{usd} USD" for model, usd in key["model_budgets"].items()},
+        **{
+            f"of {model}": f"{usd} USD, {key['model_spend'][model]['remaining_usd']} USD remain"
+            for model, usd in key["model_budgets"].items()
+        },
     }
     width = max(map(len, lines))
     for label, text in lines.items():
-        say(f"{label.ljust(width)}  {text}")
+        say(f"{printable(label).ljust(width)}  {printable(text)}")
+
+
+def _usd(amount: str | None) -> str:
+    return "no limit" if amount is None else f"{amount} USD"
 
 
 def _state(key: Mapping[str, Any]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from app.commands.environment import database_url
 from app.commands.failure import WrongUsage
-from app.commands.key_output import show_key, show_keys, show_secret
+from app.commands.key_output import show_key, show_keys, show_secret, warn_of_unserved
 from app.commands.output import say, show_json
 from app.core.budgets import WINDOWS
-from app.core.model_names import AUTO
+from app.core.printable import printable
 
 if TYPE_CHECKING:
     from app.store.records.keys import Keys
@@ -25,15 +25,28 @@ MOST_AT_ONCE = 1_000
 keys_commands = typer.Typer(no_args_is_help=True, help="Make, show and change virtual keys.")
 
 Json = Annotated[bool, typer.Option("--json", help="for scripts")]
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="the key's id, key_...")]
-Budget = Annotated[str | None, typer.Option(metavar="USD", help="such as 10.00; none: no limit")]
+KeyName = Annotated[
+    str, typer.Argument(metavar="KEY", help="a key's id, its name, or how its secret begins")
+]
+Usd = typer.Option(metavar="USD", help="such as 10.00; none: no limit")
+Budget = Annotated[str | None, Usd]
 WindowName = Annotated[str | None, typer.Option(metavar="|".join(WINDOWS), help="of the budget")]
 Models = Annotated[
     list[str] | None, typer.Option("--model", metavar="M", help="may be repeated; none: all models")
 ]
+ModelBudgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-budget",
+        metavar="M=USD",
+        help="may be repeated, replaces those there were; none: no limit",
+    ),
+]
+Conversation = Annotated[str | None, typer.Option("--conversation-budget", metavar="USD")]
 Count = Annotated[str | None, typer.Option(metavar="N", help="a whole number; none: no limit")]
 Expires = Annotated[
-    str | None, typer.Option(metavar="DATE", help="a day or an ISO 8601 time, UTC; none: never")
+    str | None,
+    typer.Option(metavar="DATE", help="the last day, or an ISO 8601 time, UTC; none: never"),
 ]
 Team = Annotated[str | None, typer.Option(metavar="T", help="a team's id or name; none: no team")]
 
@@ -45,6 +58,8 @@ def create(  # noqa: PLR0913 - every option is one
     budget: Budget = None,
     window: WindowName = None,
     model: Models = None,
+    model_budget: ModelBudgets = None,
+    conversation_budget: Conversation = None,
     rpm: Count = None,
     tpm: Count = None,
     max_parallel: Count = None,
@@ -53,17 +68,20 @@ def create(  # noqa: PLR0913 - every option is one
     as_json: Json = False,
 ) -> None:
     """Make a key; its secret is shown once."""
-    fields = _limits(
-        budget=budget,
-        window=window,
+    fields = _fields(
+        max_budget_usd=budget,
+        budget_window=window,
         models=model,
+        model_budgets=model_budget,
+        conversation_budget_usd=conversation_budget,
         rpm=rpm,
         tpm=tpm,
         max_parallel=max_parallel,
-        expires=expires,
+        expires_at=expires,
         team=team,
     )
     made, secret = _with_keys(lambda keys: keys.create({"name": name, **fields}, actor=ACTOR))
+    warn_of_unserved(fields)
     if as_json:
         show_json({**made, "key": secret})
         return
@@ -93,19 +111,21 @@ def list_all(*, as_json: Json = False) -> None:
 
 
 @keys_commands.command("show")
-def show(key_id: KeyId, *, as_json: Json = False) -> None:
+def show(key: KeyName, *, as_json: Json = False) -> None:
     """One key, its limits and what it spent."""
-    _show(_with_keys(lambda keys: keys.get(key_id)), as_json=as_json)
+    _show(_with_key(key, lambda keys, key_id: keys.get(key_id)), as_json=as_json)
 
 
 @keys_commands.command("update")
 def update(  # noqa: PLR0913 - every option is one
-    key_id: KeyId,
+    key: KeyName,
     *,
     name: Annotated[str | None, typer.Option(help="what the key is for")] = None,
     budget: Budget = None,
     window: WindowName = None,
     model: Models = None,
+    model_budget: ModelBudgets = None,
+    conversation_budget: Conversation = None,
     rpm: Count = None,
     tpm: Count = None,
     max_parallel: Count = None,
@@ -114,26 +134,30 @@ def update(  # noqa: PLR0913 - every option is one
     as_json: Json = False,
 ) -> None:
     """Change what is given; `none` removes a limit."""
-    fields = _limits(
-        budget=budget,
-        window=window,
+    fields = _fields(
+        max_budget_usd=budget,
+        budget_window=window,
         models=model,
+        model_budgets=model_budget,
+        conversation_budget_usd=conversation_budget,
         rpm=rpm,
         tpm=tpm,
         max_parallel=max_parallel,
-        expires=expires,
+        expires_at=expires,
         team=team,
     )
     if name is not None:
         fields["name"] = name
     if not fields:
         raise WrongUsage("nothing to change; see: tollkeeper keys update --help")
-    _show(_with_keys(lambda keys: keys.update(key_id, fields, actor=ACTOR)), as_json=as_json)
+    changed = _with_key(key, lambda keys, key_id: keys.update(key_id, fields, actor=ACTOR))
+    warn_of_unserved(fields)
+    _show(changed, as_json=as_json)
 
 
 @keys_commands.command("rotate")
 def rotate(
-    key_id: KeyId,
+    key: KeyName,
     *,
     overlap: Annotated[
         int, typer.Option(metavar="SECONDS", help="how long the old secret goes on working")
@@ -141,23 +165,27 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Give the key a new secret, shown once; what it spent stays."""
-    changed, secret = _with_keys(lambda keys: keys.rotate(key_id, overlap, actor=ACTOR))
+    changed, secret = _with_key(key, lambda keys, key_id: keys.rotate(key_id, overlap, actor=ACTOR))
     if as_json:
         show_json({**changed, "key": secret})
         return
     show_secret(secret)
     ends = f"works for {overlap} s more" if overlap else "no longer works"
-    say(f"The old secret of {key_id} {ends}.")
+    say(f"The old secret of {changed['id']} {ends}.")
 
 
 @keys_commands.command("revoke")
-def revoke(key_id: KeyId, *, as_json: Json = False) -> None:
+def revoke(key: KeyName, *, as_json: Json = False) -> None:
     """End the key for good."""
-    revoked = _with_keys(lambda keys: keys.revoke(key_id, actor=ACTOR))
+    revoked = _with_key(key, lambda keys, key_id: keys.revoke(key_id, actor=ACTOR))
     if as_json:
         show_json(revoked)
         return
-    say(f"{key_id} ({revoked['name']}) is revoked.")
+    say(f"{_called(revoked)} is revoked.")
+
+
+def _called(key: Mapping[str, Any]) -> str:
+    return f"{key['id']} ({printable(key['name'])})"
 
 
 def _show(key: dict[str, Any], *, as_json: bool) -> None:
@@ -165,6 +193,15 @@ def _show(key: dict[str, Any], *, as_json: bool) -> None:
         show_json(key)
     else:
         show_key(key)
+
+
+def _with_key(name: str, work: Callable[[Keys, str], Awaitable[T]]) -> T:
+    """Do `work` with the id of the key that is called so."""
+
+    async def named(keys: Keys) -> T:
+        return await work(keys, await keys.named(name))
+
+    return _with_keys(named)
 
 
 def _with_keys(work: Callable[[Keys], Awaitable[T]]) -> T:
@@ -175,50 +212,50 @@ def _with_keys(work: Callable[[Keys], Awaitable[T]]) -> T:
     return on_database(database_url(), lambda database: work(StoredKeys(database)))
 
 
-def _limits(  # noqa: PLR0913 - the options that `create` and `update` share
-    *,
-    budget: str | None,
-    window: str | None,
-    models: list[str] | None,
-    rpm: str | None,
-    tpm: str | None,
-    max_parallel: str | None,
-    expires: str | None,
-    team: str | None,
-) -> dict[str, object]:
+def _fields(**given: str | list[str] | None) -> dict[str, object]:
     """The fields that were given, None where a limit goes.  Raises WrongUsage and ConfigError."""
-    given: dict[str, object] = {
-        "max_budget_usd": budget,
-        "budget_window": window,
-        "models": models and ([NOTHING] if models == [NOTHING] else _known(models)),
-        "rpm": _whole("--rpm", rpm),
-        "tpm": _whole("--tpm", tpm),
-        "max_parallel": _whole("--max-parallel", max_parallel),
-        "expires_at": expires,
-        "team": team,
-    }
-    return {
-        name: value if name == "budget_window" or value not in (NOTHING, [NOTHING]) else None
-        for name, value in given.items()
-        if value
-    }
+    fields: dict[str, object] = {}
+    for name, value in given.items():
+        if not value:
+            continue
+        if name in ("rpm", "tpm", "max_parallel"):
+            fields[name] = _whole(f"--{name.replace('_', '-')}", str(value))
+        elif name != "budget_window" and value in (NOTHING, [NOTHING]):
+            fields[name] = None
+        else:
+            fields[name] = _budgets(value) if name == "model_budgets" else value
+    return _with_known(fields)
 
 
-def _whole(option: str, text: str | None) -> int | str | None:
-    if text is None or text == NOTHING:
-        return text
+def _whole(option: str, text: str) -> int | None:
+    if text == NOTHING:
+        return None
     if not (text.isascii() and text.isdecimal() and int(text)):
         raise WrongUsage(f"{option} {text!r}; allowed: a whole number from 1 on, or {NOTHING}")
     return int(text)
 
 
-def _known(models: list[str]) -> list[str]:
-    # Imported here: only a list of models needs the configuration.
-    from app.commands.catalog import catalog_with_all_on  # noqa: PLC0415
+def _budgets(given: str | list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        model, equals, usd = text.partition("=")
+        if not (model and equals and usd):
+            raise WrongUsage(f"--model-budget {text!r}; allowed: MODEL=USD, such as haiku=1.00")
+        if model in found:
+            raise WrongUsage(f"--model-budget {text!r}: there are two for {model!r}")
+        found[model] = usd
+    return found
 
-    catalog = catalog_with_all_on(None)
-    for name in models:
-        if name != AUTO and catalog.find(name) is None:
-            offered = ", ".join([AUTO, *catalog.tiers, *catalog.models])
-            raise WrongUsage(f"--model {name!r}: no such model is offered; there are: {offered}")
-    return models
+
+def _with_known(fields: dict[str, object]) -> dict[str, object]:
+    if not (fields.get("models") or fields.get("model_budgets")):
+        return fields
+    # Imported here: only names of models need the configuration.
+    from app.commands.catalog import catalog_with_all_on  # noqa: PLC0415
+    from app.core.errors import BadRequest  # noqa: PLC0415
+    from app.store.records.model_names import with_known_models  # noqa: PLC0415
+
+    try:
+        return with_known_models(fields, catalog_with_all_on(None))
+    except BadRequest as error:
+        raise WrongUsage(error.message) from error

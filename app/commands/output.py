@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
 import orjson
+
+from app.core.printable import printable, printable_json, printable_lines
 
 PIPED_WIDTH = 240  # what reads a pipe has no edge to wrap at
 
@@ -24,13 +27,24 @@ class Column:
 
 
 def say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print lines; whatever in them would command a terminal is shown as its escape."""
+    _write(printable_lines(text), sys.stdout)
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """The same on stderr."""
+    _write(printable_lines(text), sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    stream.write(_encodable(text, stream) + "\n")
+    stream.flush()
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """The text, with an escape for each character that the terminal's encoding lacks."""
+    encoding = stream.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def width() -> int:
@@ -47,11 +61,18 @@ def boxed(lines: Sequence[str]) -> str:
 
 
 def show_json(value: object) -> None:
-    say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    _write_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), indent=2)
 
 
 def show_json_line(value: object) -> None:
-    say(orjson.dumps(value).decode())
+    _write_json(orjson.dumps(value).decode(), indent=None)
+
+
+def _write_json(text: str, indent: int | None) -> None:
+    shown = printable_json(text)
+    if _encodable(shown, sys.stdout) != shown:
+        shown = json.dumps(orjson.loads(text), indent=indent)
+    _write(shown, sys.stdout)
 
 
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -65,5 +86,5 @@ def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
     for column in columns:
         table.add_column(column.title, justify=column.align, no_wrap=column.whole, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_encodable(printable(cell), sys.stdout)) for cell in row))
     Console(width=width(), highlight=False).print(table)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -22,12 +24,17 @@ from app.commands.master_key import MasterKey, master_key
 from app.commands.output import boxed, say
 from app.commands.signals import end_on_signals
 from app.commands.workers import GoodConfig, Workers
+from app.config.names import config_warnings
+from app.config.prices import bundled_books
 from app.config.settings import Settings, settings_file
+from app.config.unserved import unserved_variables
 from app.main import SIMULATOR_VARIABLE, create_app
 from app.store.database.sqlite import DatabaseInUse
 from app.store.database.stamp import Kind
 from app.telemetry.logs import start_logging
 from app.wiring import Boot, policy_of
+
+_log = logging.getLogger("tollkeeper")
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -168,6 +175,8 @@ def _run(
     boot: Boot, settings: Settings, listening: socket.socket, workers: int, address: str
 ) -> None:
     start_logging()
+    for warning in (*_warnings(settings), *unserved_variables(boot.environ)):
+        _log.warning(warning)
     if workers > 1:
         os.environ |= _for_workers(boot)
         with GoodConfig(boot) as good:
@@ -185,6 +194,10 @@ def _run(
         failed = not server.started
     if failed:
         raise CommandFailed("the gateway did not start; the log above says why")
+
+
+def _warnings(settings: Settings) -> list[str]:
+    return config_warnings(settings, bundled_books(), datetime.now(UTC))
 
 
 def _for_workers(boot: Boot) -> dict[str, str]:

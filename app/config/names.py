@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from app.config.prices import Book, in_force, known
 from app.config.problems import KeyPath, Problem, path_text
 from app.config.settings import Settings
+from app.config.unserved import unserved_settings
 from app.core.model_names import AUTO
 
 SOON = timedelta(days=60)
@@ -21,9 +22,14 @@ def name_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def config_warnings(settings: Settings, books: Mapping[str, Book], now: datetime) -> list[str]:
-    """What works but should be looked at: models at their end, tiers out of order."""
+    """What works but should be looked at: models at their end, tiers out of order, no effect."""
     untiered = [] if settings.tiers else ["tiers: there are none, so 'auto' answers nothing"]
-    return [*untiered, *_ending(settings, books, now), *_not_ascending(settings, books, now.date())]
+    return [
+        *untiered,
+        *_ending(settings, books, now),
+        *_not_ascending(settings, books, now.date()),
+        *unserved_settings(settings),
+    ]
 
 
 def _taken_twice(settings: Settings) -> Iterator[Problem]:

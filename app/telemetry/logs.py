@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from app.core.printable import printable_json
+
 SECRETS = re.compile(
     r"(?:tk|sk)-[A-Za-z0-9_-]{12,}|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{12,}|pk-lf-[A-Za-z0-9-]{8,}"
 )
@@ -19,7 +21,7 @@ class JsonFormatter(logging.Formatter):
     """One line per record: time, level, logger, message, the record's extras, a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line of JSON, secrets blotted out."""
+        """The record as a line of JSON, secrets blotted out, fit for a terminal."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -29,7 +31,7 @@ class JsonFormatter(logging.Formatter):
         line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return blot(orjson.dumps(line, default=str).decode())
+        return blot(printable_json(orjson.dumps(line, default=str).decode()))
 
 
 def blot(text: str) -> str:

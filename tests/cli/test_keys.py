@@ -146,9 +146,14 @@ def test_revoke_ends_a_key_for_good(folder: Path) -> None:
 
 REFUSED = [
     (("--window", "year"), "budget_window must be one of none, day, week, month"),
+    (("--model-budget", "haiku"), "allowed: MODEL=USD, such as haiku=1.00"),
+    (("--model-budget", "gpt=1"), "model_budgets: no model 'gpt' is offered; did you mean"),
+    (("--model-budget", "haiku=x"), "model_budgets.claude-haiku-4-5-20251001: not a plain"),
+    (("--conversation-budget", "-1"), "conversation_budget_usd: not a plain decimal amount"),
+    (("--expires", "2020-01-01"), "expires_at: 2020-01-01T23:59:59.999999Z has passed"),
     (("--budget", "1e5"), "not a plain decimal amount of USD: '1e5'"),
     (("--budget", "0.0000000001"), "finer than 0.000000001 USD"),
-    (("--model", "gpt-4"), "--model 'gpt-4': no such model is offered; there are: auto, haiku,"),
+    (("--model", "hiaku"), "no model 'hiaku' is offered; did you mean 'haiku'? there are: auto,"),
     (("--rpm", "0"), "--rpm '0'; allowed: a whole number from 1 on, or none"),
     (("--tpm", "1.5"), "--tpm '1.5'; allowed"),
     (("--expires", "soon"), "expires_at is not a date or an ISO 8601 time: 'soon'"),
@@ -162,6 +167,77 @@ def test_a_wrong_value_is_wrong_usage(folder: Path, options: tuple[str, str], to
     assert ended.code == 2
     assert told in ended.err
     assert on_database(folder, lambda database: Keys(database).list())["data"] == []
+
+
+@pytest.mark.parametrize("command", ["show", "update", "rotate", "revoke"])
+def test_a_key_is_named_by_its_id_its_name_or_its_prefix(folder: Path, command: str) -> None:
+    made = create(folder)
+    run(folder, "keys", "create", "--name", "other")
+    options = ("--tpm", "5") if command == "update" else ()
+    for name in (made["id"], "mine"):
+        changed = run(folder, "keys", command, name, *options, "--json").json()
+        assert changed["id"] == made["id"]
+        if command == "revoke":
+            break
+        for prefix in (changed["prefix"], f"{changed['prefix']}..."):
+            if command != "rotate":  # which changes it
+                shown = run(folder, "keys", command, prefix, *options, "--json").json()
+                assert shown["id"] == made["id"]
+
+
+def test_a_name_of_several_keys_is_refused_until_one_is_left(folder: Path) -> None:
+    first, second = create(folder), create(folder)
+    ended = run(folder, "keys", "revoke", "mine")
+    assert ended.code == 2
+    assert ended.err.startswith("Error: 2 keys are called 'mine', name one by its id: ")
+    assert first["id"] in ended.err
+    assert second["id"] in ended.err
+    assert run(folder, "keys", "revoke", first["id"]).code == 0
+    assert run(folder, "keys", "show", "mine", "--json").json()["id"] == second["id"]
+
+
+def test_limits_that_are_not_enforced_yet_are_warned_of(folder: Path) -> None:
+    options = ("--rpm", "5", "--conversation-budget", "2.00")
+    ended = run(folder, "keys", "create", "--name", "mine", *options, "--json")
+    assert ended.json()["conversation_budget_usd"] == "2.00"
+    warning = "Warning: stored, but not enforced yet: --rpm, --conversation-budget\n"
+    assert ended.err == warning
+    assert run(folder, "keys", "update", "mine", "--rpm", "none").err == ""
+    assert run(folder, "keys", "update", "mine", "--max-parallel", "3").err == (
+        "Warning: stored, but not enforced yet: --max-parallel\n"
+    )
+
+
+def test_budgets_by_model_are_given_one_by_one_and_replace_the_old_ones(folder: Path) -> None:
+    made = create(folder, "--model-budget", "haiku=1.00", "--model-budget", "sonnet=2")
+    assert made["model_budgets"] == {
+        "claude-haiku-4-5-20251001": "1.00",
+        "claude-sonnet-4-6": "2.00",
+    }
+    shown = run(folder, "keys", "show", "mine").out
+    assert "of claude-haiku-4-5-20251001  1.00 USD, 1.00 USD remain" in shown
+    changed = run(folder, "keys", "update", "mine", "--model-budget", "sonnet=3", "--json").json()
+    assert changed["model_budgets"] == {"claude-sonnet-4-6": "3.00"}
+    changed = run(folder, "keys", "update", "mine", "--model-budget", "none", "--json").json()
+    assert changed["model_budgets"] == {}
+
+
+def test_a_name_that_would_command_the_terminal_is_shown_with_escapes(folder: Path) -> None:
+    nasty = "\x1b]0;owned\x07\x9b2J\u202ename"
+    made = on_database(folder, lambda database: Keys(database).create({"name": nasty}))[0]
+    commands = (
+        ("show", made["id"]),
+        ("list",),
+        ("list", "--json"),
+        ("update", made["id"], "--tpm", "5"),
+        ("show", nasty),
+        ("show", f"{nasty}?"),
+        ("revoke", made["id"]),
+    )
+    for command in commands:
+        ended = run(folder, "keys", *command, COLUMNS="200")
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.out + ended.err)
+    assert "\\x1b]0;owned\\x07\\x9b2J\\u202ename" in run(folder, "keys", "list", COLUMNS="200").out
 
 
 def test_an_update_without_a_change_is_wrong_usage(folder: Path) -> None:
@@ -189,7 +265,8 @@ def test_a_database_without_tables_is_told_apart(tmp_path: Path) -> None:
     assert "sqlite:///empty.db has not the tables of this version" in ended.err
 
 
-def test_keys_made_and_revoked_beside_a_running_gateway_count_at_once(folder: Path) -> None:
+def test_keys_made_and_revoked_beside_a_running_gateway_count_at_once(tmp_path: Path) -> None:
+    folder = tmp_path
     with serving(folder, "--simulate") as served:
         made = create(folder)
         headers = {"x-api-key": made["key"]}

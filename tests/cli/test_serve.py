@@ -252,3 +252,13 @@ def test_a_control_character_within_an_environment_value_is_refused(tmp_path: Pa
 
 def test_the_version_is_told(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").lines() == ["tollkeeper 0.1.0"]
+
+
+def test_what_is_set_to_no_avail_is_warned_of_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("retention: {requests_days: 30}\n")
+    with serving(tmp_path, "--simulate", LANGFUSE_HOST="https://langfuse.example.com"):
+        pass
+    lines = (tmp_path / "stderr.txt").read_text().splitlines()
+    warned = [json.loads(line)["message"] for line in lines if '"warning"' in line]
+    assert "retention.requests_days has no effect in this version" in warned
+    assert "LANGFUSE_HOST has no effect in this version" in warned

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,6 +64,72 @@ def test_spend_for_scripts_is_the_admin_api_s_report(spent: Path) -> None:
 def test_keys_are_shown_by_name(spent: Path) -> None:
     ended = run(spent, "spend")
     assert {"mine", "other"} <= set(ended.out.split())
+
+
+async def more_calls(url: str) -> list[str]:
+    """One cent by each of two keys of one name; one call has tags and a user that are not nice."""
+    till = await open_till(url)
+    twins = [await till.key(name="twin"), await till.key(name="twin")]
+    await till.call(reservation(twins[0], tags=("env=prod", "\x1b[31mred", "a\nb")), 10_000_000)
+    nasty = "\x9b2J\u202euser"
+    await till.call(reservation(twins[1], tags=("env=prod",), end_user=nasty), 10_000_000)
+    await close_till(till)
+    return [key.id for key in twins]
+
+
+def test_two_keys_of_one_name_are_told_apart(spent: Path) -> None:
+    url = f"sqlite:///{spent / 'data' / 'tollkeeper.db'}"
+    twins = asyncio.run(more_calls(url))
+    out = run(spent, "spend", COLUMNS="120").out
+    assert all(f"twin ({key_id})" in out for key_id in twins)
+    assert "mine (" not in out
+
+
+def test_spend_can_be_narrowed_to_a_key_a_model_a_user_or_a_tag(spent: Path) -> None:
+    twins = asyncio.run(more_calls(f"sqlite:///{spent / 'data' / 'tollkeeper.db'}"))
+
+    def total(*options: str) -> str:
+        found: str = run(spent, "spend", *options, "--json").json()["total_cost_usd"]
+        return found
+
+    assert total("--key", "mine") == "0.015000001"
+    assert total("--key", twins[0]) == "0.01"
+    assert total("--tag", "env=prod") == "0.02"
+    assert total("--tag", "env=prod", "--key", twins[1]) == "0.01"
+    assert total("--model", "haiku") == total("--model", "claude-haiku-4-5") == "0.037500001"
+    assert total("--model", "sonnet") == total("--user", "nobody") == total("--team", "x") == "0.00"
+    ended = run(spent, "spend", "--user", "nobody")
+    assert ended.lines() == ["Nothing that was spent fits the filters."]
+    ended = run(spent, "spend", "--key", "twin")
+    assert ended.code == 2
+    assert all(key_id in ended.err for key_id in twins)
+    assert run(spent, "spend", "--key", "nobody").code == 1
+
+
+@pytest.mark.parametrize("by", ["tag", "user", "tag,user"])
+def test_what_callers_wrote_commands_no_terminal(spent: Path, by: str) -> None:
+    asyncio.run(more_calls(f"sqlite:///{spent / 'data' / 'tollkeeper.db'}"))
+    for options in ((), ("--json",)):
+        out = run(spent, "spend", "--by", by, *options, COLUMNS="120").out
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out)
+    table = run(spent, "spend", "--by", by, COLUMNS="120").out
+    assert ("\\x1b[31mred" in table) is ("tag" in by)
+    assert ("a\\x0ab" in table) is ("tag" in by)
+    assert ("\\x9b2J\\u202euser" in table) is ("user" in by)
+
+
+def test_a_terminal_without_unicode_gets_escapes(spent: Path) -> None:
+    asyncio.run(more_calls(f"sqlite:///{spent / 'data' / 'tollkeeper.db'}"))
+    for options in ((), ("--json",)):
+        ended = run(spent, "spend", "--by", "user", *options, PYTHONIOENCODING="ascii")
+        assert ended.code == 0, ended.err
+        assert ended.out.isascii()
+
+
+def test_an_inverted_range_is_wrong_usage(folder: Path) -> None:
+    ended = run(folder, "spend", "--from", "2026-11-02", "--to", "2026-11-01")
+    assert ended.code == 2
+    assert "the range ends before it begins: from 2026-11-02 to 2026-11-01" in ended.err
 
 
 def test_tags_may_count_a_call_twice_but_not_in_the_total(spent: Path) -> None:

@@ -18,6 +18,7 @@ from app.store.database.tables import key_secrets, keys, teams
 from app.store.records import audit
 from app.store.records.columns import columns
 from app.store.records.fields import Fields, KeyChange, NewKey, Rotation, checked
+from app.store.records.key_names import key_named
 from app.store.records.key_views import LAST_USED, key_from_row, key_objects
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 from app.store.records.teams import team_named
@@ -89,6 +90,10 @@ class Keys:
     async def get(self, key_id: str) -> dict[str, Any]:
         """Raises NotFound."""
         return await self._database.run(lambda connection: _read(connection, key_id))
+
+    async def named(self, text: str) -> str:
+        """The id of the key of that id, name or prefix.  Raises NotFound and BadRequest."""
+        return await self._database.run(lambda connection: key_named(connection, text))
 
     async def update(
         self, key_id: str, fields: Fields, *, actor: str = audit.ADMIN

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import BadRequest
-from app.core.model_names import AUTO
+from app.core.model_names import AUTO, nearest
 
 if TYPE_CHECKING:
     from app.core.models import Catalog
@@ -45,6 +44,6 @@ def _offered(name: str, catalog: Catalog, param: str) -> str:
     if model is not None:
         return model.id
     names = [AUTO, *catalog.tiers, *catalog.models, *catalog.aliases]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise BadRequest(f"no model {name!r} is offered here{hint}", param=param)
+    near, *_ = nearest(name, tuple(names))
+    hint = f"did you mean {near!r}? there are: {', '.join(names)}"
+    raise BadRequest(f"{param}: no model {name!r} is offered; {hint}", param=param)
