@@ -13,6 +13,7 @@ from app.core.tally import (
     add_content,
     add_json,
     add_options,
+    add_references,
     add_text,
 )
 from app.core.values import value
@@ -79,6 +80,8 @@ def measure(request: Request) -> Measure:
     for wish in request.wishes:
         tally.blocks += 1
         add_text(wish, tally)
+    if tally.references:
+        add_references((*request.tools, *tally.defined), tally)
     return Measure(
         text_chars=tally.text_chars,
         text_bytes=tally.text_bytes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -14,6 +15,7 @@ from app.core.known_features import (
     FIELDS,
     TOOL_DEFINITION,
     TOOL_REFERENCES,
+    known_tool,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 MARK = "cache_control"
 SEALED = 3  # fields of a thinking block: type, thinking and signature
 FRAMED = 2  # fields of a plain message: role and content; of a plain text block: type and text
-_WALKED = frozenset({"content", "tool_changes"})  # what holds blocks of its own
+_WALKED = frozenset({"content", "tool_changes", "tool_references"})  # what holds blocks of its own
 _OF_TEXTS = frozenset({"type", "text"})
 _OF_IMAGES = frozenset({"type", "source"})
 _OF_DOCUMENTS = frozenset({"type", "source", "title", "context"})
@@ -35,6 +37,7 @@ _MARKS = re.compile(rf'"{MARK}":(null|\{{[^{{}}]*\}}|)')
 _SHORT = re.compile(r'^\{(?!.*"ttl":(?!"5m"|null))')
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 _OF_THOUGHTS = ("thinking", "signature", "data")
+_SENTENCE_ENDS = ".!?\n。！？"  # noqa: RUF001 - as Chinese and Japanese end theirs
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
@@ -55,6 +58,7 @@ class Tally:
     unsized: int = 0
     by_reference: int = 0
     defined: list[Block] = field(default_factory=list)
+    references: list[object] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
@@ -183,6 +187,15 @@ def _document(block: Block, tally: Tally) -> None:
     _source(block.get("source"), tally)
     if block.get("citations"):
         _as_structured(before, tally)
+        tally.blocks += _sentences(block.get("source"))
+
+
+def _sentences(source: object) -> int:
+    """Into how many pieces, at most, a text is cut to be cited."""
+    text = source.get("data") if isinstance(source, dict) else None
+    if not isinstance(text, str):
+        return 0
+    return sum(text.count(end) for end in _SENTENCE_ENDS)
 
 
 def _source(given: object, tally: Tally) -> None:
@@ -214,6 +227,8 @@ def _structured(block: Block, tally: Tally) -> None:
         tally.documents += 1
     elif kind == "tool_addition":
         _defined_tool(block.get("tool"), tally)
+    elif kind == "tool_reference":
+        tally.references.append(block.get("tool_name"))
     before = tally.text_bytes
     for name in _WALKED & block.keys():
         add_content(block[name], tally)
@@ -233,5 +248,19 @@ def _defined_tool(given: object, tally: Tally) -> None:
     kind = tool.get("type")
     if kind == TOOL_DEFINITION and isinstance(tool.get("definition"), dict):
         tally.defined.append(tool["definition"])
+    elif kind == "tool_reference":
+        tally.references.append(tool.get("name"))
     elif str(kind) not in TOOL_REFERENCES:
         tally.unknown.append(f"content.tool_addition.{kind}")
+
+
+def add_references(tools: Iterable[Block], tally: Tally) -> None:
+    """A reference to a tool reaches the model as the tool itself, each time anew."""
+    times = Counter(name for name in tally.references if isinstance(name, str))
+    for tool in tools:
+        uses = times[str(tool.get("name"))]
+        if uses:
+            before = tally.json_bytes
+            add_json(tool, tally)
+            size = tally.json_bytes - before + known_tool(tool.get("type")).tokens
+            tally.json_bytes = before + uses * size

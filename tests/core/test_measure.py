@@ -86,6 +86,40 @@ def test_a_tool_call_and_its_result_count_with_all_they_hold_as_structure() -> N
     assert sized(result).text_chars == 3
 
 
+def test_a_reference_to_a_tool_counts_as_the_tool_each_time() -> None:
+    tool = {"name": "f", "description": "d" * 1_000, "defer_loading": True}
+    size = len('{"name":"f","description":"","defer_loading":true}') + 1_000
+    reference = {"type": "tool_reference", "tool_name": "f"}
+    own = len('{"type":"tool_reference","tool_name":"f"}')
+    result = {"type": "tool_result", "content": [reference] * 3}
+    found = {
+        "type": "tool_search_tool_result",
+        "content": {"type": "tool_search_tool_search_result", "tool_references": [reference] * 2},
+    }
+    message = {"role": "user", "content": [result, found, reference]}
+    sizes = measure(Request("m", (message,), tools=(tool,)))
+    frames = len('{"type":"tool_result"}{"type":"tool_search_tool_result"}')
+    frames += len('{"type":"tool_search_tool_search_result"}')
+    assert sizes.json_bytes == size + frames + 6 * (own + size)
+    strange = [{**reference, "tool_name": name} for name in ("g", None, ["f"])]
+    assert measure(Request("m", ({"role": "user", "content": strange},))).blocks == 3
+
+
+def test_a_tool_that_is_added_by_reference_or_brings_its_own_protocol_counts_so() -> None:
+    computer = {"type": "computer_20251124", "name": "computer"}
+    added = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "computer"}}
+    message = {"role": "system", "content": [added]}
+    once = measure(Request("m", (message,)))
+    sizes = measure(Request("m", (message,), tools=(computer,)))
+    assert sizes.json_bytes - once.json_bytes == 2 * 46 + 2_000
+
+
+def test_a_text_that_is_cut_to_be_cited_has_a_piece_for_each_sentence() -> None:
+    letters = {"type": "document", "source": {"type": "text", "data": "a. " * 500}}
+    assert sized(letters).blocks == 1
+    assert sized({**letters, "citations": {"enabled": True}}).blocks == 501
+
+
 def test_a_document_that_is_cut_to_be_cited_counts_as_structure() -> None:
     paper = {"type": "document", "source": {"type": "text", "data": "a. b."}}
     assert (sized(paper).text_bytes, sized(paper).json_bytes) == (5, 0)
