@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from app.calls.clock import CLOCK, Clock
 from app.calls.retry_after import retry_after_s
 from app.core.errors import (
     APIConnectionError,
@@ -80,13 +79,14 @@ async def first_answer(
     one_try: Callable[[Target], Awaitable[_T]],
     told: Told,
     options: RetryOptions,
+    clock: Clock = CLOCK,
 ) -> _T:
     """The first success: each target in turn, as often as its failures pass.
 
     Raises the last UpstreamError: when it is no passing one, when every target has been tried
     often enough, when the wait would be too long, or when another attempt doesn't fit.
     """
-    started_s = time.monotonic()
+    started_s = clock.now_s()
     for left in range(len(targets) - 1, -1, -1):
         target, tries = targets[-1 - left], 0
         while True:
@@ -98,13 +98,13 @@ async def first_answer(
                 await told.failed(error)
                 if not is_transient(error):
                     raise
-                wait_s = _wait_s(error, tries, time.monotonic() - started_s, options)
+                wait_s = _wait_s(error, tries, clock.now_s() - started_s, options)
                 following = target if wait_s is not None else targets[-left] if left else None
                 if following is None or not await told.may_try(following):
                     raise
             if wait_s is None:
                 break
-            await asyncio.sleep(wait_s)
+            await clock.sleep(wait_s)
     raise ValueError("a call needs a target")
 
 

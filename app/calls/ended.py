@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from app.core.ended import Attempt, Basis, Ended, Ending
@@ -18,7 +17,7 @@ from app.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from app.calls.gateway import Incoming, Interruption, OutcomeOf
     from app.core.ended import Charge
@@ -38,14 +37,15 @@ class Course:
     """
 
     __slots__ = (
-        *("attempts", "charge", "is_open", "started_s", "target", "ttft_ms"),
+        *("attempts", "charge", "is_open", "now_s", "started_s", "target", "ttft_ms"),
         *("_begun_s", "_request_id", "_status"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
         self.attempts: list[Attempt] = []
         self.charge: Charge | None = None
-        self.started_s = self._begun_s = time.monotonic()
+        self.now_s = now_s
+        self.started_s = self._begun_s = now_s()
         self.ttft_ms: int | None = None
         self.target: Target | None = None
         self.is_open = False
@@ -60,7 +60,7 @@ class Course:
     @property
     def elapsed_s(self) -> float:
         """Since the last attempt was begun."""
-        return time.monotonic() - self._begun_s
+        return self.now_s() - self._begun_s
 
     @property
     def charged_nano_usd(self) -> int:
@@ -71,7 +71,7 @@ class Course:
         """An attempt is about to be sent."""
         self.target, self.is_open = target, True
         self._status = self._request_id = None
-        self._begun_s = time.monotonic()
+        self._begun_s = self.now_s()
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """The open attempt's answer has come, or begun to."""
@@ -88,7 +88,7 @@ class Course:
                 target.model.id,
                 self._status,
                 error,
-                round((time.monotonic() - self._begun_s) * 1_000),
+                round((self.now_s() - self._begun_s) * 1_000),
                 self._request_id,
                 cost_nano_usd,
                 basis,
@@ -153,7 +153,7 @@ def ended(  # noqa: PLR0913  # the facts of an end, all of them different
         error=error,
         status=status,
         error_code=code,
-        latency_ms=round((time.monotonic() - course.started_s) * 1_000),
+        latency_ms=round((course.now_s() - course.started_s) * 1_000),
         ttft_ms=course.ttft_ms,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from app.calls.clock import CLOCK, Clock
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Gateway:
     now: Callable[[], datetime]
     outcome_of: OutcomeOf
     recorder: Recorder
+    clock: Clock = CLOCK
 
 
 @value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -52,7 +51,7 @@ class Held:
             gateway.now(),
             adapted=not incoming.native,
         )
-        self.course = Course()
+        self.course = Course(gateway.clock.now_s)
         self._gateway = gateway
         self._interruption = interruption or Interruption()
         self._hold: Hold
@@ -133,7 +132,7 @@ class Held:
         """Something that the caller can read has come."""
         course = self.course
         if course.ttft_ms is None and self._meter is not None and self._meter.visible_bytes:
-            course.ttft_ms = int((time.monotonic() - course.started_s) * 1_000)
+            course.ttft_ms = int((course.now_s() - course.started_s) * 1_000)
 
     def streamed(self) -> None:
         """The stream is whole.  Raises APIResponseValidationError when it never said its count."""
@@ -242,7 +241,7 @@ class Held:
         """End an attempt whose stream has said what the prompt counts; False where none has."""
         if self._meter is None:
             return False
-        found = stream_charge(self._meter, self.prepared, time.monotonic())
+        found = stream_charge(self._meter, self.prepared, self.course.now_s())
         if found is None:
             return False
         charge, basis = found

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from app.calls.attempts import RetryOptions
+    from app.calls.clock import Clock
     from app.calls.held import Held
     from app.core.targets import Target
     from app.ports import UpstreamStream
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 class Opened:
     """The first stream that begins, as a context: left, its connection is let go."""
 
-    def __init__(self, held: Held, options: RetryOptions) -> None:
+    def __init__(self, held: Held, options: RetryOptions, clock: Clock) -> None:
         self._held = held
         self._options = options
+        self._clock = clock
         self._context: AbstractAsyncContextManager[UpstreamStream]
 
     async def __aenter__(self) -> UpstreamStream:
         held = self._held
-        answer = await first_answer(held.targets, self._open, held, self._options)
+        answer = await first_answer(held.targets, self._open, held, self._options, self._clock)
         held.opened(answer)
         return answer
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
     """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
     async with Held(incoming, gateway) as held:
-        reply = await first_answer(held.targets, held.send, held, gateway.retries)
+        reply = await first_answer(held.targets, held.send, held, gateway.retries, gateway.clock)
         held.answered(reply)
     return reply, receipt_of(held, opening_of(held, reply.headers))
 
@@ -41,7 +41,7 @@ async def stream(
     """
     async with (
         Held(incoming, gateway, interruption) as held,
-        Opened(held, gateway.retries) as answer,
+        Opened(held, gateway.retries, gateway.clock) as answer,
     ):
         opening = opening_of(held, answer.headers)
         yield opening
