@@ -87,8 +87,8 @@ async def first_answer(
     often enough, when the wait would be too long, or when another attempt doesn't fit.
     """
     started_s = clock.now_s()
-    for left in range(len(targets) - 1, -1, -1):
-        target, tries = targets[-1 - left], 0
+    for target, other in zip(targets, (*targets[1:], None), strict=False):
+        tries = 0
         while True:
             tries += 1
             told.begin(target)
@@ -99,7 +99,7 @@ async def first_answer(
                 if not is_transient(error):
                     raise
                 wait_s = _wait_s(error, tries, clock.now_s() - started_s, options)
-                following = target if wait_s is not None else targets[-left] if left else None
+                following = other if wait_s is None else target
                 if following is None or not await told.may_try(following):
                     raise
             if wait_s is None:

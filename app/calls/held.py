@@ -217,7 +217,7 @@ class Held:
 
     async def _close(self, error: BaseException | None) -> None:
         """End the open attempt: `error` and what has come decide what it is charged."""
-        course, meter, bound = self.course, self._meter, self.prepared.bound
+        course, meter = self.course, self._meter
         course.failed(error)
         if self._close_stream(error):
             return
@@ -228,6 +228,7 @@ class Held:
             course.close(name, 0, free)
             return
         elapsed_s, seen_bytes = course.elapsed_s, 0 if meter is None else meter.visible_bytes
+        bound = (course.target or self.targets[0]).bound
         counted = self._counted
         try:
             if bound.input_is_loose and reason is not Ending.GATEWAY_STOPPED:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -136,3 +137,54 @@ async def test_a_bug_in_an_attempt_surfaces_as_itself() -> None:
         await scripted.run(hold, RetryOptions())
     assert hold.outcomes[0] == (529, "OverloadedError")
     assert len(hold.attempts) == 2
+
+
+OTHER = replace(TARGET, upstream="elsewhere")
+
+
+class Places:
+    """Attempts that fail at one upstream and succeed at another."""
+
+    def __init__(self, error: errors.UpstreamError) -> None:
+        self.error = error
+        self.tried: list[str] = []
+
+    async def attempt(self, target: Target) -> str:
+        self.tried.append(target.upstream)
+        if target is TARGET:
+            raise self.error
+        return "done"
+
+
+async def test_the_next_target_is_tried_once_the_first_was_tried_enough() -> None:
+    places = Places(overloaded("0.01"))
+    options = RetryOptions(max_attempts=2)
+    done = await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), options)
+    assert (done, places.tried) == ("done", ["anthropic", "anthropic", "elsewhere"])
+
+
+async def test_the_next_target_is_tried_at_once_where_the_first_asks_for_too_long() -> None:
+    places = Places(overloaded("99"))
+    await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), RetryOptions())
+    assert places.tried == ["anthropic", "elsewhere"]
+
+
+async def test_a_refusal_is_the_same_at_every_target() -> None:
+    places = Places(errors.BadRequestError("no", status=400))
+    with pytest.raises(errors.BadRequestError):
+        await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), RetryOptions())
+    assert places.tried == ["anthropic"]
+
+
+async def test_the_next_target_is_not_tried_where_it_does_not_fit() -> None:
+    places = Places(errors.APITimeoutError("silence"))
+    with pytest.raises(errors.APITimeoutError):
+        await first_answer(
+            (TARGET, OTHER), places.attempt, RecordingHold(room=0), RetryOptions(max_attempts=1)
+        )
+    assert places.tried == ["anthropic"]
+
+
+async def test_a_call_needs_a_target() -> None:
+    with pytest.raises(ValueError, match="a call needs a target"):
+        await first_answer((), Places(overloaded("0")).attempt, RecordingHold(), RetryOptions())

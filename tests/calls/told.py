@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from app.calls.attempts import RetryOptions
@@ -153,7 +153,7 @@ def _world(
         upstreams={"anthropic": told.upstream},
         policy=Policy(CATALOG, Rules(), CacheRules(mode="off")),
         retries=retries or RetryOptions(),
-        today=lambda: date(2026, 11, 30),
+        now=lambda: datetime(2026, 11, 30, 12, tzinfo=UTC),
         outcome_of=outcome_of,
         recorder=told.recordings,
         clock=Clock(clock.now_s, clock.sleep),
