@@ -40,7 +40,7 @@ NEVER_CONNECTED = (
     aiohttp.ConnectionTimeoutError,
 )
 # An address, a port, a host name or a key that no request can be made of.
-NEVER_WRITTEN = (ValueError, OverflowError)
+NEVER_WRITTEN = (ValueError, OverflowError, aiohttp.NonHttpUrlClientError)
 BROKEN_OFF = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 

@@ -43,6 +43,7 @@ NEVER_WRITTEN = (
     ValueError,
     TypeError,
     OverflowError,
+    ExceptionGroup,  # of attempts to connect to each address of a host
 )
 UNREAD: bool = True  # the SDK types a stream as its own class, but gives the raw answer
 FAILURES = (
