@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from app.core.billing import REFUSED, declined_in
+from app.core.billing import declined_in
 from app.core.errors import APIResponseValidationError
 from app.core.metering import Meter
 from app.dialects.anthropic.usage import caught_up, in_one_form, usage_from
 from app.dialects.anthropic.wire import has_unsplit_writes
+
+PLACE_HOLDERS = range(1, 9)  # output tokens that a message_start may tell before there are any
 
 # The field of each kind of delta that is billed output the caller can see.
 _VISIBLE = {
@@ -123,7 +125,7 @@ class StreamTap:
             return
         if meter.usage is None:
             raise APIResponseValidationError("the upstream's message_delta came before its start")
-        if meter.stop_reason == REFUSED and self._says_nothing_was_written(usage):
+        if self._starts_to_count(usage):
             self._raw = {**self._raw, "output_tokens": 0}
         self._note_usage(caught_up(_counts(self._raw, usage), usage))
         if usage.get("output_tokens") is not None:
@@ -132,11 +134,12 @@ class StreamTap:
             meter.visible_bytes = 0
             meter.known_at_s = now_s
 
-    def _says_nothing_was_written(self, usage: Mapping[str, Any]) -> bool:
-        """What a start says of output is a place holder, and not what a refusal has cost."""
-        meter = self.meter
-        seen = meter.known_output or meter.visible_bytes or self._before is not None
-        return not seen and usage.get("output_tokens") == 0
+    def _starts_to_count(self, usage: object) -> bool:
+        """Whether it is the first to count what was written: a start has only a place holder."""
+        if self.meter.known_output or self._before is not None or not isinstance(usage, dict):
+            return False
+        placed = self._raw.get("output_tokens")
+        return usage.get("output_tokens") is not None and placed in PLACE_HOLDERS
 
     def _note_usage(self, raw: Mapping[str, Any]) -> None:
         self._raw = raw

@@ -147,6 +147,66 @@ def test_counts_never_fall(usage: dict[str, Any]) -> None:
     assert tap.meter.usage == Usage(100, 40, 0, 30, 50)
 
 
+FIRST_COUNTS = [
+    # output tokens of the start, of each message_delta, in all
+    (1, [0], 0),
+    (8, [0], 0),
+    (1, [5], 5),
+    (9, [0], 9),
+    (50, [20], 50),
+    (1, [0, 7], 7),
+    (1, [7, 0], 7),
+    (1, [None, 0], 0),
+    (1, [None], 1),
+]
+
+
+@pytest.mark.parametrize(("placed", "counted", "output"), FIRST_COUNTS)
+def test_what_a_start_tells_of_output_is_a_place_holder_until_something_counts(
+    placed: int, counted: list[int | None], output: int
+) -> None:
+    tap = StreamTap()
+    tap.feed([start(output_tokens=placed), *(ends(output_tokens=n) for n in counted)], 0.0)
+    assert tap.meter.usage == Usage(100, output_tokens=output)
+
+
+ITERATION = {"type": "message", "input_tokens": 100, "output_tokens": 1}
+ASIDE = {"type": "compaction", "input_tokens": 10, "output_tokens": 2}
+
+
+def test_iterations_of_a_start_gain_what_the_totals_of_the_end_do() -> None:
+    tap = StreamTap()
+    tap.feed([start(iterations=[ITERATION, ASIDE]), ends(output_tokens=25), STOP], 0.0)
+    assert tap.meter.usage is not None
+    assert [part.usage.output_tokens for part in tap.meter.usage.parts] == [25, 2]
+    assert tap.meter.usage.output_tokens == 27
+
+
+def test_a_message_without_iterations_is_billed_beside_one_that_has_them() -> None:
+    tap = StreamTap()
+    second = start(iterations=[ITERATION, ASIDE])
+    second["message"]["id"] = "msg_2"
+    tap.feed([start(), ends(output_tokens=30), second, ends(output_tokens=25), STOP], 0.0)
+    assert tap.meter.usage is not None
+    parts = [(part.kind, part.usage.output_tokens) for part in tap.meter.usage.parts]
+    assert parts == [("message", 30), ("message", 25), ("compaction", 2)]
+
+
+def test_a_cut_answer_in_parts_gains_its_output_where_it_was_being_written() -> None:
+    tap = StreamTap()
+    tap.feed([start(iterations=[ITERATION, ASIDE]), text("x" * 1_000)], 0.0)
+    usage = tap.meter.estimate(10_000, 0.0)
+    assert usage is not None
+    assert [part.usage.output_tokens for part in usage.parts] == [1_062, 2]
+
+
+def test_the_categories_at_which_a_model_handed_over_are_kept() -> None:
+    tap = StreamTap()
+    trigger = {"type": "refusal", "category": "bio"}
+    tap.feed([start(), opens("fallback", trigger=trigger), opens("text", text="x")], 0.0)
+    assert tap.meter.answer.declined == ["bio"]
+
+
 def test_a_second_message_in_a_stream_is_billed_beside_the_first() -> None:
     tap = StreamTap()
     second = start(input_tokens=7)
