@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -48,7 +50,13 @@ router = APIRouter(generate_unique_id_function=lambda route: route.name)
 @router.get("/openapi.json", response_model=dict[str, Any])
 async def description() -> Response:
     """Every route with what it takes, what it gives and how it refuses; for anyone."""
-    return Response(orjson.dumps(document()), media_type=JSON)
+    return Response(await asyncio.to_thread(_written), media_type=JSON)
+
+
+@cache
+def _written() -> bytes:
+    """Once a process: making it takes a quarter of a second, and anyone may ask."""
+    return orjson.dumps(document())
 
 
 def document() -> dict[str, Any]:

@@ -15,6 +15,8 @@ def test_the_page_loads_only_what_the_gateway_itself_serves(served: Gateway) -> 
     page = httpx2.get(f"{served.url}/docs")
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
+    head = httpx2.head(f"{served.url}/docs")
+    assert (head.status_code, head.content) == (200, b"")
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     files = [path for path in loaded if path.startswith("docs/")]
     assert len(files) == 3

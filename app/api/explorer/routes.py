@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
@@ -60,6 +61,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
+@router.head("/docs")
 async def page() -> Response:
     """The page itself."""
     headers = {**SAFE, "cache-control": "no-cache"}
@@ -78,10 +80,15 @@ async def packed(request: Request, name: str) -> Response:
     """A file of Swagger UI's, packed as it is stored.  Raises NotSupported."""
     if name not in PACKED:
         raise NotSupported(f"GET {request.url.path} is not supported here")
-    stored = (files("app.api.explorer") / "swagger_ui" / f"{name}.gz").read_bytes()
+    stored = _stored(name)
     headers = {**SAFE, "cache-control": "public, max-age=86400", "vary": "accept-encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
     else:
         stored = gzip.decompress(stored)
     return Response(stored, headers=headers, media_type=f"{PACKED[name]}; charset=utf-8")
+
+
+@cache
+def _stored(name: str) -> bytes:
+    return (files("app.api.explorer") / "swagger_ui" / f"{name}.gz").read_bytes()
