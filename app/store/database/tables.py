@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_1940"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_1950"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -138,6 +138,8 @@ windows = Table(
 )
 
 # One row per call that was held.  The four periods name the window rows that its cost landed in;
+# `windows_moved` counts how often they were changed while it ran. What an attempt of it puts at
+# stake is NULL where nothing less than all that was reserved is safe.
 # `other_nano_usd` is the part of the cost outside the categories: bounds that stayed charged,
 # or what a correction added. `model` answered; `held_model` is the one that it was held for, whose
 # window its cost landed in, and null where they are the same.
@@ -167,6 +169,10 @@ requests = Table(
     _text_or_null("team_period"),
     _text_or_null("global_period"),
     _whole("reserved_nano_usd"),
+    _whole_or_null("stake_input_nano_usd"),
+    _whole_or_null("stake_output_pico_usd"),
+    _whole_or_null("stake_max_tokens"),
+    _count("windows_moved"),
     _text_or_null("upstream_request_id"),
     _text_or_null("upstream_message_id"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),

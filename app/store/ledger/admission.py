@@ -16,8 +16,9 @@ from app.store.database.prepared import texts
 from app.store.ledger.balances import Balances
 from app.store.ledger.entries import Granted, Open, Waits
 from app.store.ledger.process import Process
+from app.store.ledger.running import running_calls
 from app.store.ledger.statements import Limits
-from app.store.ledger.windows import WindowRow, key_model_id, running_calls, window_row
+from app.store.ledger.windows import WindowRow, key_model_id, window_row
 from app.store.records.columns import model_budgets
 
 OWN_SCOPES: tuple[ScopeKind, ...] = ("key", "key_model")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
 from app.store.database.prepared import Values, texts
 from app.store.database.tables import rollups, windows
+from app.store.ledger.running import take_in
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import WindowRow
 
@@ -73,7 +74,8 @@ def make_windows(
 ) -> str | None:
     """Insert missing rows in one order, in a transaction that locks nothing else.
 
-    A global window then holds all that was spent in it, with a limit or without; its id.
+    A global window then has all that was spent and is held in its time, with a limit or without;
+    its id.
     """
     ordered = sorted(missing, key=lambda window: window.id)
     statements.make_windows.many(
@@ -89,7 +91,12 @@ def make_windows(
 
 
 def _count_everything(connection: Connection, window: WindowRow) -> None:
-    """Set the global window to what its days' roll-ups say; the difference was never counted."""
+    """Set the global window to what its days' roll-ups say; the difference was never counted.
+
+    What running calls hold comes first: a call that ends before its row is moved is in the
+    roll-ups then, one that ends later finds the row moved.
+    """
+    take_in(connection, window)
     is_row = windows.c.id == window.id
     known = connection.execute(select(windows.c.spent_nano_usd).where(is_row).with_for_update())
     first_day = window.period.partition(":")[2]

@@ -13,12 +13,19 @@ from app.core.ended import Attempt, Basis, Ended
 from app.core.money import usd_text
 from app.core.pricing import Cost
 from app.core.routing import Route
+from app.core.unknown import Stake
 from app.core.usage import Usage
 from app.ports import Reservation
 from app.store.database.tables import COST_CATEGORIES, SUM_COLUMNS, TOKEN_COLUMNS
+from app.store.database.texts import (
+    MOST_MESSAGE_CHARS,
+    MOST_NAME_CHARS,
+    MOST_TAG_CHARS,
+    stored,
+)
 from app.store.ledger.entries import Closing, Granted
-from app.store.records.fields import clean_text
 
+MOST_TAGS = 16
 _NOTHING_USED = Usage()
 _NOTHING_COST = Cost()
 _token_counts = attrgetter(*TOKEN_COLUMNS)
@@ -29,6 +36,8 @@ _stored_sums = attrgetter(*SUM_COLUMNS)
 def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, ...]:
     """The row as it is until the call ends, as HELD_COLUMNS."""
     periods = {window.kind: window.period for window in hold.windows}
+    stake = asked.stake
+    at_stake = (stake.input_nano_usd, stake.output_pico_usd, stake.max_tokens)
     return (
         asked.request_id,
         asked.key.id,
@@ -37,14 +46,14 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
         "reserved",
         hold.created_us,
         asked.dialect,
-        clean_text(asked.requested_model),
+        stored(asked.requested_model),
         asked.model,
         str(asked.route.reason),
         _route_text(asked.route),
         _plan_text(asked.cache_plan),
         asked.upstream,
         asked.stream,
-        None if asked.end_user is None else clean_text(asked.end_user),
+        None if asked.end_user is None else stored(asked.end_user),
         _tags(asked.tags),
         asked.idempotency_key,
         periods.get("key"),
@@ -52,7 +61,15 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
         periods.get("team"),
         periods.get("global"),
         hold.nano_usd,
+        *((None, None, None) if stake.whole else at_stake),
     )
+
+
+def stake_of_row(row: Any) -> Stake | None:  # noqa: ANN401  # a row of `requests`
+    """None where nothing less than all that was reserved is safe."""
+    if row.stake_max_tokens is None:
+        return None
+    return Stake(row.stake_input_nano_usd, row.stake_output_pico_usd, row.stake_max_tokens)
 
 
 def closing(ended: Ended, held_model: str) -> Closing:
@@ -72,8 +89,8 @@ def closing(ended: Ended, held_model: str) -> Closing:
     columns = (
         "settled" if ended.is_charged else "released",
         ended.upstream,
-        None if request_id is None else clean_text(request_id),
-        None if message_id is None else clean_text(message_id),
+        None if request_id is None else stored(request_id),
+        None if message_id is None else stored(message_id),
         len(attempts),
         _attempts_text(attempts),
         ended.cost_source,
@@ -112,9 +129,9 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
                 "upstream": each.upstream,
                 "model": each.model,
                 "status": each.status,
-                "error": each.error,
+                "error": _stored_or_null(each.error, MOST_MESSAGE_CHARS),
                 "latency_ms": each.latency_ms,
-                "request_id": each.request_id,
+                "request_id": _stored_or_null(each.request_id),
                 "charged": each.cost_nano_usd > 0 and each.basis != Basis.USAGE,
                 "cost_usd": usd_text(each.cost_nano_usd),
                 "basis": each.basis,
@@ -122,6 +139,10 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
             for each in attempts
         ]
     ).decode()
+
+
+def _stored_or_null(text: str | None, most: int = MOST_NAME_CHARS) -> str | None:
+    return None if text is None else stored(text, most)
 
 
 def _route_text(route: Route) -> str:
@@ -142,4 +163,8 @@ def sums_of(row: Any) -> tuple[int, ...]:  # noqa: ANN401  # a row of `requests`
 
 
 def _tags(tags: Sequence[str]) -> str | None:
-    return orjson.dumps([clean_text(tag) for tag in tags]).decode() if tags else None
+    return (
+        orjson.dumps([stored(tag, MOST_TAG_CHARS) for tag in tags[:MOST_TAGS]]).decode()
+        if tags
+        else None
+    )

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select
 
 from app.core.ended import CostSource
+from app.core.unknown import lost_call
 from app.store.database.engine import clock_us
-from app.store.database.moments import day_text
+from app.store.database.moments import US_PER_S, day_text
 from app.store.database.prepared import texts
 from app.store.database.tables import SUM_COLUMNS, processes, requests
 from app.store.ledger.balances import Balances, Rollups
+from app.store.ledger.call_rows import stake_of_row
 from app.store.ledger.entries import State
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import windows_of_row
@@ -47,10 +49,11 @@ def move_rows(
     balances, rollups = Balances(connection, statements), Rollups()
     found = statements.find.rows(connection, ids=wanted)
     balances.lock(window for row in found for window in windows_of_row(row))
+    moved_before = {row.id: row.windows_moved for row in found}
     moved = []
     for row in statements.lock_requests.rows(connection, ids=wanted):
         to = change(row)
-        if to is None:
+        if to is None or row.windows_moved != moved_before[row.id]:  # the next time, then
             continue
         was_open = row.state == "reserved"
         more = to.cost_nano_usd - row.cost_nano_usd
@@ -77,24 +80,39 @@ def move_rows(
 def charge_lost_holds(
     connection: Connection, statements: Statements, alive: str | None = None
 ) -> int:
-    """Charge holds of processes without a lease at their bound; how many (MOST_AT_ONCE at most).
+    """Charge holds of processes without a lease; how many (MOST_AT_ONCE at most).
 
-    With `alive` that process is the only one that can live, whatever the leases say.
+    Each costs what it can have come to by the end of its process's lease. With `alive` that
+    process is the only one that can live, whatever the leases say.
     """
-    ended = processes.c.expires_us <= clock_us(connection)
-    connection.execute(delete(processes).where(ended if alive is None else processes.c.id != alive))
+    now_us = clock_us(connection)
+    ended = processes.c.expires_us <= now_us if alive is None else processes.c.id != alive
+    leases = select(processes.c.id, processes.c.expires_us).where(ended)
+    ends_us: dict[str, int] = {row.id: row.expires_us for row in connection.execute(leases)}
     lost = connection.scalars(
         select(requests.c.id)
         .where(
             requests.c.state == "reserved",
-            requests.c.process_id.not_in(select(processes.c.id)),
+            requests.c.process_id.not_in(select(processes.c.id).where(~ended)),
         )
         .limit(MOST_AT_ONCE)
     ).all()
-    return move_rows(connection, statements, lost, _orphan) if lost else 0
+
+    def orphan(row: Row[Any]) -> Change | None:
+        if row.state != "reserved":
+            return None
+        end_us = ends_us.get(row.process_id, now_us)
+        cost = _lost_cost(row, max(end_us - row.created_us, 0) / US_PER_S)
+        return Change("orphaned", cost, "estimated", None, "process_lost")
+
+    moved = move_rows(connection, statements, lost, orphan) if lost else 0
+    if moved < MOST_AT_ONCE:  # else a lease is still needed to say when it ended
+        connection.execute(delete(processes).where(processes.c.id.in_(ends_us), ended))
+    return moved
 
 
-def _orphan(row: Row[Any]) -> Change | None:
-    if row.state != "reserved":
-        return None
-    return Change("orphaned", row.reserved_nano_usd, "estimated", None, "process_lost")
+def _lost_cost(row: Row[Any], elapsed_s: float) -> int:
+    stake = stake_of_row(row)
+    if stake is None:
+        return int(row.reserved_nano_usd)
+    return lost_call(stake, row.reserved_nano_usd, elapsed_s)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.database.engine import Database, clock_us
@@ -48,14 +48,19 @@ class Lease:
                 if not await self._database.write(self._renew):
                     self._writer.doubt()  # what was held under the old lease was charged
                     self._writer.rows_changed.clear()
-                await self._charge_lost_holds()
+                if not self.alone:
+                    await self._charge_lost_holds()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 _LOG.warning("the ledger's lease can't be renewed: %s", error)
 
     async def give_up(self) -> None:
-        """End it: whatever is still held is charged by another process or at the next start."""
-        mine = delete(processes).where(processes.c.id == self._process.id)
-        await self._database.write(lambda connection: connection.execute(mine))
+        """End it now: what is still held is charged by another process or at the next start."""
+
+        def end(connection: Connection) -> None:
+            mine = update(processes).where(processes.c.id == self._process.id)
+            connection.execute(mine.values(expires_us=clock_us(connection)))
+
+        await self._database.write(end)
 
     def _register(self, connection: Connection) -> None:
         now_us = clock_us(connection)
@@ -79,4 +84,4 @@ class Lease:
                 lambda connection: charge_lost_holds(connection, self._process.statements, alive)
             )
             if moved:
-                _LOG.warning("%d holds of lost processes were charged at their bound", moved)
+                _LOG.warning("%d holds of lost processes were charged", moved)

@@ -62,9 +62,10 @@ class SqlLedger:
         """
         self._database.claim()
         await self._lease.take_up()
-        self._tasks = [asyncio.create_task(self._writer.run(), name="ledger-writer")]
-        if not self._lease.alone:
-            self._tasks.append(asyncio.create_task(self._lease.keep(), name="ledger-lease"))
+        self._tasks = [
+            asyncio.create_task(self._writer.run(), name="ledger-writer"),
+            asyncio.create_task(self._lease.keep(), name="ledger-lease"),
+        ]
 
     async def close(self) -> None:
         """Write everything that was submitted, then stop; what is still held becomes orphaned."""

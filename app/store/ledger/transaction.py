@@ -34,7 +34,7 @@ class Entered:
 
 
 class RowsChanged(Exception):
-    """Another process took this one for dead and charged its holds: their rows must be read."""
+    """A hold was charged as lost, or moved to other windows: the rows must be read."""
 
 
 def enter(
@@ -113,6 +113,10 @@ class _Transaction:
             ids = texts((close.request_id for close in closes), self._statements.dialect)
             rows = self._statements.lock_requests.rows(self._connection, ids=ids)
             self._found = {row.id: row for row in rows}
+            for close in closes:
+                row = self._found.get(close.request_id)
+                if row is not None and windows_of_row(row) != close.windows:
+                    raise RowsChanged  # since its windows were looked up
 
     def _open(self, entry: Open) -> Outcome:
         outcome = self._admission.admit(entry)
@@ -131,12 +135,13 @@ class _Transaction:
     def _close(self, entry: Close) -> int | None:
         closing, held, created_us = entry.closing, entry.held_nano_usd, entry.created_us
         was, team_id, sums = "reserved", entry.team_id, closing.sums
-        spent = sums[0]
+        spent, windows_moved = sums[0], 0
         if entry.verify:
             row = self._found.get(entry.request_id)
             if row is None or row.state in ("settled", "released"):
                 return self._balances.remaining(entry.windows)
             was, created_us, team_id = row.state, row.created_us, row.team_id
+            windows_moved = row.windows_moved
             more = self._extended.pop(entry.request_id, 0)
             held = row.reserved_nano_usd + more
             if was == "orphaned":  # charged as lost by another process; now known better
@@ -146,7 +151,7 @@ class _Transaction:
         self._balances.move(entry.windows, spent=spent, held=-held)
         key = (day_text(created_us), entry.key_id, team_id or "", closing.model)
         self._rollups.add(key, 1, sums)
-        self._closed.append((*closing.columns, entry.request_id, was))
+        self._closed.append((*closing.columns, entry.request_id, was, windows_moved))
         return self._balances.remaining(entry.windows)
 
     def _write(self) -> None:

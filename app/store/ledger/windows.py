@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+from sqlalchemy import Connection, case, func, select
 
 from app.core.budgets import ScopeKind, Window, window_end, window_start
 from app.core.money import usd_text
 from app.core.values import value
 from app.store.database.moments import iso_text, moment, period
-from app.store.database.tables import requests, windows
+from app.store.database.tables import windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +74,6 @@ def windows_of_row(row: Any) -> tuple[WindowRow, ...]:  # noqa: ANN401  # a row 
         window_row("global", "", row.global_period or ""),
     )
     return tuple(window for window in found if window.period)
-
-
-def running_calls(connection: Connection, window: WindowRow) -> int:
-    """How many open calls hold something in the window."""
-    row, owner = requests.c, window.scope_id
-    key_id, _, model = owner.partition(":")
-    belongs: dict[ScopeKind, tuple[ColumnElement[bool], ...]] = {
-        "key": (row.key_id == owner, row.key_period == window.period),
-        "key_model": (
-            row.key_id == key_id,
-            row.model == model,
-            row.key_model_period == window.period,
-        ),
-        "team": (row.team_id == owner, row.team_period == window.period),
-        "global": (row.global_period == window.period,),
-    }
-    is_open = row.state == literal_column("'reserved'")  # as the partial index says it
-    count = select(func.count()).select_from(requests).where(is_open, *belongs[window.kind])
-    return int(connection.execute(count).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

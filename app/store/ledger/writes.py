@@ -19,13 +19,14 @@ HELD_COLUMNS = (
     *("requested_model", "model", "route_reason", "routing", "cache_plan", "upstream", "stream"),
     *("end_user", "tags", "idempotency_key", "key_period", "key_model_period", "team_period"),
     *("global_period", "reserved_nano_usd"),
+    *("stake_input_nano_usd", "stake_output_pico_usd", "stake_max_tokens"),
 )
 CLOSED_COLUMNS = (
     *("state", "upstream", "upstream_request_id", "upstream_message_id", "attempts"),
     *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
     *("model", "held_model", "other_nano_usd", *SUM_COLUMNS, *COST_COLUMNS),
 )
-CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was")
+CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was", "windows_moved")
 MOVED_ROW = ("spent", "held", "id")
 EXTENDED_ROW = ("more", "id")
 ROLLUP_KEY = ("day", "key_id", "team_id", "model")
@@ -38,8 +39,8 @@ class Changes:
     """Rows of values.
 
     `moved` windows as MOVED_ROW, with what to add to each sum; `held` requests as HELD_COLUMNS,
-    `extended` ones as EXTENDED_ROW, `closed` ones as CLOSED_ROW, with the state that each was in;
-    `rolled_up` as ROLLUP_COLUMNS.
+    `extended` ones as EXTENDED_ROW; `closed` ones as CLOSED_ROW, with the state that each was in
+    and how often it was moved; `rolled_up` as ROLLUP_COLUMNS.
     """
 
     moved: Sequence[Values] = ()
@@ -67,7 +68,7 @@ class SqliteWrites:
     def write(self, connection: Connection, changes: Changes) -> int:
         """How many requests were extended and closed.
 
-        Fewer than asked when one was not reserved any more, or not in the state it `was` in.
+        Fewer than asked when one was not as it was thought to be: another process changed it.
         """
         self._moved.many(connection, changes.moved)
         self._held.many(connection, changes.held)
@@ -95,13 +96,14 @@ WITH moved AS (
 ), extended AS (
   UPDATE requests SET reserved_nano_usd = reserved_nano_usd + m.more
     FROM json_to_recordset($3) AS m(id text, more bigint)
-   WHERE requests.id = m.id AND requests.state = 'reserved'
+   WHERE requests.id = m.id AND requests.state = 'reserved' AND requests.windows_moved = 0
   RETURNING 1
 ), closed AS (
   UPDATE requests SET {", ".join(f"{name} = m.{name}" for name in CLOSED_COLUMNS)}
     FROM json_to_recordset($4)
-      AS m(id text, was text, {_typed(requests, CLOSED_COLUMNS, dialect)})
+      AS m(id text, was text, windows_moved bigint, {_typed(requests, CLOSED_COLUMNS, dialect)})
    WHERE requests.id = m.id AND requests.state = m.was
+     AND requests.windows_moved = m.windows_moved
   RETURNING 1
 ), rolled_up AS (
   INSERT INTO rollups ({rolled_up})
@@ -158,7 +160,8 @@ def _extended() -> Any:  # noqa: ANN401
     by_id = requests.c.id == bindparam("new_id", type_=Text)
     more = requests.c.reserved_nano_usd + _added("more")
     is_open = requests.c.state == text("'reserved'")
-    return update(requests).where(by_id, is_open).values(reserved_nano_usd=more)
+    is_unmoved = requests.c.windows_moved == text("0")
+    return update(requests).where(by_id, is_open, is_unmoved).values(reserved_nano_usd=more)
 
 
 def _closed() -> Any:  # noqa: ANN401
@@ -168,6 +171,7 @@ def _closed() -> Any:  # noqa: ANN401
         .where(
             requests.c.id == bindparam("new_id", type_=Text),
             requests.c.state == bindparam("was", type_=Text),
+            requests.c.windows_moved == bindparam("new_windows_moved", type_=BigInteger),
         )
         .ordered_values(*((c, bindparam(f"new_{c.name}", type_=c.type)) for c in columns))
     )

@@ -15,6 +15,7 @@ from app.core.keys import Key
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import US_PER_S, iso
 from app.store.database.tables import key_secrets, keys, teams
+from app.store.ledger.running import follow_window
 from app.store.records import audit
 from app.store.records.columns import columns
 from app.store.records.fields import Fields, KeyChange, NewKey, Rotation, checked
@@ -100,7 +101,8 @@ class Keys:
     ) -> dict[str, Any]:
         """Change what `fields` names; None removes a limit.  Raises BadRequest, NotFound.
 
-        A key whose `budget_window` changes begins that window with nothing spent.
+        A key whose `budget_window` changes begins that window with nothing spent; calls that run
+        go on in it.
         """
         given = checked(KeyChange, fields).given()
         values = columns(given)
@@ -110,6 +112,8 @@ class Keys:
             _fit(connection, values)
             if values:
                 connection.execute(update(keys).where(keys.c.id == key_id).values(**values))
+                if "budget_window" in values:
+                    follow_window(connection, "key", key_id, values["budget_window"])
                 audit.note(
                     connection, actor=actor, action="key.update", target=key_id, details=given
                 )

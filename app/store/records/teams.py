@@ -12,6 +12,7 @@ from app.core.errors import BadRequest, NotFound
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import iso
 from app.store.database.tables import teams
+from app.store.ledger.running import follow_window
 from app.store.ledger.windows import Sums, budget_fields, current_periods, read_sums
 from app.store.records import audit
 from app.store.records.columns import columns
@@ -75,6 +76,8 @@ class Teams:
                 _refuse_taken_name(connection, values["name"], team_id)
             if values:
                 connection.execute(update(teams).where(teams.c.id == team_id).values(**values))
+                if "budget_window" in values:
+                    follow_window(connection, "team", team_id, values["budget_window"])
                 audit.note(
                     connection, actor=actor, action="team.update", target=team_id, details=given
                 )

@@ -456,3 +456,21 @@ async def test_a_call_that_could_cost_more_than_a_million_dollars_is_refused(
         await till.call(reservation(key, bound, least_nano_usd=1), 0)
     await till.call(reservation(key, 1_000_000 * 10**9), CENT)
     assert (await till.reports.reconcile())["requests"] == 1
+
+
+async def test_no_text_of_a_row_is_longer_than_its_limit_or_breaks_a_terminal(till: Till) -> None:
+    key = await till.key()
+    long = "\x1b[2J" + "x" * 100_000
+    asked = reservation(key, end_user=long, tags=(long,) * 40, requested_model=long)
+    async with till.hold(asked) as hold:
+        failed = Attempt("anthropic", HAIKU, 500, long, 1, long)
+        hold.attempts.append(failed)
+        hold.settle(replace(charge(1_000), message_id=long))
+    row = await till.row(asked)
+    cut = "�[2J" + "x" * 251 + "…"
+    for name in ("end_user", "requested_model", "upstream_request_id", "upstream_message_id"):
+        assert row[name] == cut
+    assert row["tags"] == ["�[2J" + "x" * 123 + "…"] * 16
+    (detail,) = row["attempt_details"]
+    assert (len(detail["error"]), len(detail["request_id"])) == (500, 256)
+    assert "\x1b" not in str(row)

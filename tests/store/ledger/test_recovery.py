@@ -14,13 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete, select, update
 
 from app.core.errors import LedgerUnavailable
+from app.core.money import usd_text
+from app.core.unknown import Stake
 from app.store.database.engine import is_current, is_reachable, open_database
 from app.store.database.migrate import migrate
 from app.store.database.sqlite import DatabaseInUse
-from app.store.database.tables import processes
+from app.store.database.tables import processes, requests
 from app.store.ledger.corrections import charge_lost_holds
 from app.store.ledger.statements import Statements
 from tests.store.database.postgres import Server, private_server
@@ -86,6 +88,63 @@ async def test_what_a_killed_process_held_is_charged_at_its_bound(url: str) -> N
     assert (await till.keys.get(key_id))["spent_usd"] == "0.001"
     assert (await till.reports.reconcile())["consistent"] is True
     await close_till(till)
+
+
+LOST = [
+    # kept for tries before, stake (prompt, per token, most tokens), seconds, charge
+    (0, Stake(1_000_000, 5_000_000, 10_000), 2, 1_000_000 + 664 * 5_000),
+    (0, Stake(1_000_000, 5_000_000, 400), 2, 1_000_000 + 400 * 5_000),
+    (0, Stake(1_000_000, 5_000_000, 10_000), 0, 1_000_000 + 64 * 5_000),
+    (0, Stake(1_000_000, 5_000_000, 10_000, whole=True), 2, 51_000_000),
+    (9_000_000, Stake(1_000_000, 5_000_000, 10_000), 2, 10_000_000 + 664 * 5_000),
+]
+
+
+@pytest.mark.parametrize(("kept", "stake", "seconds", "charged"), LOST)
+async def test_a_lost_call_costs_its_prompt_and_what_time_allowed(
+    till: Till, kept: int, stake: Stake, seconds: int, charged: int
+) -> None:
+    key = await till.key()
+    asked = reservation(key, stake.bound_nano_usd, stake=stake)
+    booked = till.hold(asked)
+    await booked.__aenter__()
+    if kept:
+        assert await booked.extend(kept=kept)
+
+    def lose(connection: Connection) -> int:
+        begun = select(requests.c.created_us).where(requests.c.id == asked.request_id)
+        sent_us = connection.execute(begun).scalar_one() - 10_000_000
+        connection.execute(update(requests).values(created_us=sent_us))
+        connection.execute(update(processes).values(expires_us=sent_us + seconds * 1_000_000))
+        return charge_lost_holds(connection, Statements(till.database.dialect))
+
+    assert (await till.row(asked))["reserved_usd"] == usd_text(stake.bound_nano_usd + kept)
+    assert await till.database.write(lose) == 1
+    row = await till.row(asked)
+    assert (row["state"], row["cost_source"]) == ("orphaned", "estimated")
+    assert (await till.sums(key))[:2] == (usd_text(charged), "0.00")
+    booked.settle(charge(7_000_000))  # it was not lost after all
+    await booked.__aexit__(None, None, None)
+    assert (await till.row(asked))["state"] == "settled"
+
+
+async def test_a_row_of_an_older_version_is_charged_all_it_reserved(till: Till) -> None:
+    key = await till.key()
+    asked = reservation(key, 51_000_000, stake=Stake(1_000_000, 5_000_000, 10_000))
+    booked = till.hold(asked)
+    await booked.__aenter__()
+
+    def lose(connection: Connection) -> int:
+        older = dict.fromkeys(
+            ("stake_input_nano_usd", "stake_output_pico_usd", "stake_max_tokens"), None
+        )
+        connection.execute(update(requests).values(**older))
+        connection.execute(update(processes).values(expires_us=0))
+        return charge_lost_holds(connection, Statements(till.database.dialect))
+
+    assert await till.database.write(lose) == 1
+    assert (await till.row(asked))["cost_usd"] == "0.051"
+    await booked.__aexit__(None, None, None)
 
 
 async def test_on_sqlite_lost_holds_are_charged_before_the_first_call(sqlite_url: str) -> None:

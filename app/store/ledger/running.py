@@ -1,0 +1,116 @@
+"""Calls that run while a limit is switched on: what they hold is counted there from then on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.core.budgets import EPOCH, ScopeKind, Window
+from app.store.database.engine import clock_us
+from app.store.database.moments import microseconds, moment, period
+from app.store.database.tables import requests, windows
+from app.store.ledger.windows import WindowRow, key_model_id, window_id, window_row
+
+PERIODS: dict[ScopeKind, str] = {
+    "key": "key_period",
+    "key_model": "key_model_period",
+    "team": "team_period",
+    "global": "global_period",
+}
+_IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
+
+
+def running_calls(connection: Connection, window: WindowRow) -> int:
+    """How many open calls hold something in the window."""
+    there = requests.c[PERIODS[window.kind]] == window.period
+    count = select(func.count()).select_from(requests).where(_IS_OPEN, there, *_owner(window))
+    return int(connection.execute(count).scalar_one())
+
+
+def take_in(connection: Connection, window: WindowRow) -> None:
+    """Move what open calls of this window's time hold in another window, or in none, into it.
+
+    Their processes remember the old windows. `windows_moved` tells them to read the row, which
+    says where the cost is to land.
+    """
+    same_scope = (windows.c.scope_kind == window.kind, windows.c.scope_id == window.scope_id)
+    locked = select(windows.c.id).where(*same_scope).order_by(windows.c.id).with_for_update()
+    connection.execute(locked).all()
+    where = requests.c[PERIODS[window.kind]]
+    found = connection.execute(
+        select(requests.c.id, where, requests.c.reserved_nano_usd)
+        .where(
+            _IS_OPEN,
+            requests.c.created_us >= _start_us(window.period),
+            func.coalesce(where, "") != window.period,
+            *_owner(window),
+        )
+        .order_by(requests.c.id)
+        .with_for_update()
+    ).all()
+    if not found:
+        return
+    moved: Counter[str] = Counter()
+    for _, old, held in found:
+        moved[window.id] += held
+        if old is not None:
+            moved[window_id(window.kind, window.scope_id, old)] -= held
+    for row_id, held in sorted(moved.items()):
+        more = windows.c.held_nano_usd + held
+        row = update(windows).where(windows.c.id == row_id)
+        connection.execute(row.values(held_nano_usd=more))
+    moving = update(requests).where(requests.c.id.in_([row[0] for row in found]))
+    once_more = requests.c.windows_moved + 1
+    connection.execute(moving.values({where: window.period, requests.c.windows_moved: once_more}))
+
+
+def follow_window(connection: Connection, kind: ScopeKind, scope_id: str, window: Window) -> None:
+    """The windows of a key (its models' too) or team have another length: its open calls follow."""
+    current = period(window, moment(clock_us(connection)))
+    wanted = [window_row(kind, scope_id, current)]
+    if kind == "key":
+        model = func.coalesce(requests.c.held_model, requests.c.model)
+        models = select(model).where(_IS_OPEN, requests.c.key_id == scope_id).distinct()
+        names = sorted(connection.scalars(models))
+        ids = [key_model_id(scope_id, name) for name in names]
+        wanted += [window_row("key_model", each, current) for each in ids]
+    for each in wanted:
+        _make(connection, each)
+    for each in wanted:
+        take_in(connection, each)
+
+
+def _make(connection: Connection, window: WindowRow) -> None:
+    make_insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(
+        make_insert(windows)
+        .values(
+            id=window.id, scope_kind=window.kind, scope_id=window.scope_id, period=window.period
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _owner(window: WindowRow) -> Sequence[ColumnElement[bool]]:
+    """Whose calls belong there."""
+    row, owner = requests.c, window.scope_id
+    if window.kind == "key":
+        return (row.key_id == owner,)
+    if window.kind == "key_model":
+        key_id, _, model = owner.partition(":")
+        held_model = case((row.held_model.is_(None), row.model), else_=row.held_model)
+        return (row.key_id == key_id, held_model == model)
+    return (row.team_id == owner,) if window.kind == "team" else ()
+
+
+def _start_us(in_period: str) -> int:
+    """The first microsecond of a period as `moments.period` writes it."""
+    _, _, first_day = in_period.partition(":")
+    if not first_day:
+        return 0
+    return microseconds(datetime.combine(date.fromisoformat(first_day), time(), EPOCH.tzinfo))
