@@ -19,6 +19,7 @@ from app.core.pricing import (
     Rates,
     multiplier,
     price,
+    price_together,
     prices_on,
     snapshot,
     uncached,
@@ -81,7 +82,7 @@ PROMPTS = [
 
 
 @pytest.mark.parametrize(("prompt", "nano"), PROMPTS)
-def test_the_tier_depends_on_the_whole_prompt_and_prices_the_whole_request(
+def test_the_price_step_depends_on_the_whole_prompt_and_prices_the_whole_request(
     prompt: tuple[int, int, int, int], nano: int
 ) -> None:
     assert price(Usage(*prompt, output_tokens=1_000), HAIKU).total == nano
@@ -225,7 +226,7 @@ def test_a_snapshot_recomputes_to_the_same_cost(usage: Usage, schedule: Prices) 
 @given(
     usage=usages, schedule=schedules, more=st.integers(1, 10**6), bucket=st.sampled_from(BUCKETS)
 )
-def test_more_of_anything_never_costs_less_within_a_tier(
+def test_more_of_anything_never_costs_less_within_a_price_step(
     usage: Usage, schedule: Prices, more: int, bucket: str
 ) -> None:
     flat = replace(schedule, steps=schedule.steps[:1])
@@ -246,3 +247,12 @@ def test_no_category_is_ever_negative(usage: Usage, schedule: Prices) -> None:
     )
     assert min(parts) >= 0
     assert cost.total == sum(parts)
+
+
+@given(usage=usages, schedule=schedules)
+def test_one_call_alone_costs_the_same_as_together_with_none(
+    usage: Usage, schedule: Prices
+) -> None:
+    assert price_together([(usage, schedule)]) == price(usage, schedule)
+    assert price_together([(usage, schedule), (Usage(), schedule)]) == price(usage, schedule)
+    assert price_together([]) == Cost()
