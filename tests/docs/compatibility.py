@@ -202,8 +202,11 @@ MESSAGES = """\
 
 Everything passes unchanged, unknown fields included. What the gateway adds: cache breakpoints,
 beside yours and never in their place; the model that `auto` or a tier stands for; and
-`max_tokens`, shortened only where the settings say so. A feature whose cost has no bound is
-refused on a key with a limit (400, `unbounded_cost`).
+`max_tokens`, shortened only where the settings say so. A body that says a name twice is sent as
+the gateway read it. On a key with a limit, a feature whose cost has no known bound is refused
+(400, `unbounded_cost`): top-level fields, tools and blocks that the gateway doesn't know count as
+such, unknown fields inside known ones do not. Other models that a body names (`fallbacks`, an
+advisor tool) must be allowed to the key. [Budgets](budgets.md#what-has-no-bound) tells it all.
 """
 
 
