@@ -1,4 +1,15 @@
-"""A statement compiled once, whose text then goes to the driver as it is."""
+"""A statement compiled once, whose text then goes to the driver as it is: odd, for speed's sake.
+
+What it gains: `python bench/statements.py` says that one run of a statement on SQLite takes 13
+instead of 33 microseconds when it reads, 7 instead of 41 when it writes. Every hold and settle
+takes a handful.
+
+What it would be without: `connection.execute(statement, parameters)` in place of each method, and
+`column.in_(values)` in place of `among`. Nothing else in the house would change.
+
+What it relies on: the order in which SQLAlchemy's compiler numbers parameters (`positiontup`), and
+what it makes of a driver's error (`DBAPIError.instance`). So its minor version is pinned.
+"""
 
 from __future__ import annotations
 
