@@ -129,18 +129,18 @@ def one_of(value: object, param: str, allowed: tuple[str, ...]) -> str:
 
 def check_depth(value: object, param: str) -> None:
     """Refuse JSON that is nested deeper than any encoder on its way will take."""
-    level = [value]
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MOST_LEVELS):
-        level = [child for parent in level for child in _children(parent)]
         if not level:
             return
-    refuse(param, f"nested deeper than {MOST_LEVELS} levels")
-
-
-def _children(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    if level:
+        refuse(param, f"nested deeper than {MOST_LEVELS} levels")
 
 
 def cache_mark(holder: Mapping[str, Any], param: str) -> dict[str, Any] | None:

@@ -36,22 +36,25 @@ class Conversation:
     sent_ids: set[str] = field(default_factory=set)
     times_given: dict[str, int] = field(default_factory=dict)
 
-    def add(self, role: str, content: str | list[Block]) -> None:
-        """Append a turn, or extend the last one if it is of the same role; blank adds nothing."""
-        if _is_blank(content):
-            return
+    def add(self, role: str, content: str | list[Block]) -> bool:
+        """Append a turn, or extend the last one if it is of the same role.
+
+        Blank adds nothing, and is False.
+        """
+        if not (content.strip() if isinstance(content, str) else content):
+            return False
         if self.turns and self.turns[-1]["role"] == role:
             before = as_blocks(self.turns[-1]["content"])
             before.extend(as_blocks(content))
             self.turns[-1] = {"role": role, "content": before}
         else:
             self.turns.append({"role": role, "content": content})
+        return True
 
     def add_user(self, content: str | list[Block]) -> None:
         """A user's message.  A blank one still hands the word back to the assistant."""
-        if _is_blank(content) and self._waits_for_user():
-            content = GO_AHEAD
-        self.add("user", content)
+        if not self.add("user", content) and self._waits_for_user():
+            self.add("user", GO_AHEAD)
 
     def add_assistant(self, content: str | list[Block]) -> None:
         """The assistant's words and calls: the user begins, and no text trails off in blanks."""
@@ -105,10 +108,6 @@ class Conversation:
 def _made_id(call_id: str, times: int) -> str:
     seed = f"{call_id}\0{times}" if times else call_id
     return f"call_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"
-
-
-def _is_blank(content: str | list[Block]) -> bool:
-    return not (content.strip() if isinstance(content, str) else content)
 
 
 def _trimmed(content: str | list[Block]) -> str | list[Block]:

@@ -16,6 +16,7 @@ PROPERTY_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _MAPS = ("properties", "patternProperties", "dependentSchemas", *DEFINITIONS)
 _LISTS = (*COMBINED, "prefixItems")
 _SINGLES = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
+_HOLDERS = frozenset((*_MAPS, *_LISTS, *_SINGLES))  # of other schemas
 _MOST_HOPS = 10  # from a reference to the schema it means
 
 
@@ -70,12 +71,13 @@ def parts_with_properties(schema: Mapping[str, Any]) -> Iterator[Mapping[str, An
         part = waiting.pop()
         if not isinstance(part, dict):
             continue
-        if isinstance(part.get("properties"), dict):
-            yield part
-        for name, inner in part.items():
-            if name in _MAPS and isinstance(inner, dict):
+        for name in _HOLDERS.intersection(part):
+            inner = part[name]
+            if name == "properties" and isinstance(inner, dict):
+                yield part
+            if isinstance(inner, dict) and name in _MAPS:
                 waiting.extend(inner.values())
-            elif name in _LISTS and isinstance(inner, list):
+            elif isinstance(inner, list) and name in _LISTS:
                 waiting.extend(inner)
             elif name in _SINGLES:
                 waiting.append(inner)
