@@ -198,7 +198,8 @@ def test_a_forced_tool_becomes_a_wish_on_a_model_that_refuses_it(
     assert raw.headers["x-tollkeeper-dropped-params"] == "tool_choice"
     sent = upstream.messages()[0]["body"]
     assert sent["tool_choice"] == {"type": "auto"}
-    assert sent["system"][-1]["text"] == "Answer by calling one of the tools."
+    assert "system" not in sent
+    assert sent["messages"][-1]["content"][-1]["text"] == "Answer by calling one of the tools."
 
 
 @pytest.mark.parametrize("model", ["haiku", "sonnet", "claude-sonnet-5-5"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.running import Gateway, Simulated
@@ -236,9 +238,20 @@ def test_numbers_go_up_with_their_digits(served: Gateway, upstream: Simulated, n
     assert f'"maximum":{number}' in raw
 
 
+def completed(answer: httpx2.Response) -> dict[str, Any]:
+    """The response object, at the end of a stream too."""
+    if not answer.headers["content-type"].startswith("text/event-stream"):
+        whole: dict[str, Any] = answer.json()
+        return whole
+    events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    last: dict[str, Any] = json.loads(events[-1])["response"]
+    return last
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "weather"}])
 def test_a_forced_tool_in_one_turn_leaves_thinking_valid_in_the_next(
-    served: Gateway, upstream: Simulated, choice: Any
+    served: Gateway, upstream: Simulated, choice: Any, *, stream: bool
 ) -> None:
     secret = served.key()
     parameters = {"type": "object", "properties": {"city": TEXT}}
@@ -248,11 +261,12 @@ def test_a_forced_tool_in_one_turn_leaves_thinking_valid_in_the_next(
         "tools": [{"type": "function", "name": "weather", "parameters": parameters}],
         "include": ["reasoning.encrypted_content"],
         "reasoning": {"effort": "high"},
+        "stream": stream,
     }
     asked = [{"role": "user", "content": "Weather in Oslo?"}]
     first = served.post(RESPONSES, secret, {**fields, "input": asked, "tool_choice": choice})
     assert first.status_code == 200, first.text
-    output = first.json()["output"]
+    output = completed(first)["output"]
     assert [item["type"] for item in output if item.get("encrypted_content")] == ["reasoning"]
     results = [
         {"type": "function_call_output", "call_id": item["call_id"], "output": "rain"}
@@ -262,6 +276,7 @@ def test_a_forced_tool_in_one_turn_leaves_thinking_valid_in_the_next(
     later = [*asked, *output, *results, {"role": "user", "content": "And tomorrow?"}]
     second = served.post(RESPONSES, secret, {**fields, "input": later})
     assert second.status_code == 200, second.text
+    assert completed(second)["status"] == "completed"
     before, after = (entry["body"] for entry in upstream.messages())
     assert before.get("system") == after.get("system")
     assert before["messages"][0] == after["messages"][0]

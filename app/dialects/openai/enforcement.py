@@ -172,6 +172,8 @@ class _Walk:
             if name == combined:
                 self.unions += 1
                 fitted["anyOf"] = [self.fit(choice) for choice in part]
+            elif name == "type":
+                fitted[name] = kinds[0] if len(kinds) == 1 else part
             elif _stays(name, part, kinds):
                 fitted[name] = part
             elif name == "items" and kinds == ["array"]:
@@ -236,9 +238,9 @@ def _stays(name: str, part: object, kinds: list[str]) -> bool:
     if name in ("enum", "const"):
         return _is_literal(name, part)
     if name == "format":
-        return part in FORMATS and kinds == ["string"]
+        return isinstance(part, str) and part in FORMATS and kinds == ["string"]
     if name == "minItems":
-        return part in (0, 1) and kinds == ["array"]
+        return type(part) is int and part in (0, 1) and kinds == ["array"]
     if name in ("properties", "required", "additionalProperties"):
         return kinds == ["object"]
-    return name in ("type", "title", "description")
+    return name in ("title", "description")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.errors import BadRequest
+from app.dialects.json_text import dumps
 from app.dialects.openai.enforcement import enforced
+from app.dialects.openai.schemas import parts_with_properties
 from app.dialects.openai.tool_schemas import read_parameters
 
 TEXT = {"type": "string"}
@@ -65,6 +69,7 @@ TOLD: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
+    ({"type": ["string"]}, TEXT),
     (
         {**PLACE, "type": ["object", "null"], "title": "Place"},
         {"title": "Place", "anyOf": [CLOSED_PLACE, {"type": "null"}]},
@@ -242,3 +247,38 @@ def test_a_tool_s_root_that_only_refers_is_what_it_refers_to() -> None:
 def test_an_odd_schema_breaks_nothing(odd: dict[str, Any]) -> None:
     assert read_parameters(odd, "p")["type"] == "object"
     assert enforced(odd) is None
+
+
+KEYWORDS = st.sampled_from(
+    sorted(
+        {"type", "properties", "required", "items", "prefixItems", "anyOf", "oneOf", "allOf"}
+        | {"$ref", "$defs", "definitions", "enum", "const", "additionalProperties", "not", "a"}
+        | {"patternProperties", "minimum", "minItems", "format", "description", "title"}
+    )
+)
+WORDS = st.sampled_from(
+    ["object", "array", "string", "null", "#/$defs/a", "#/definitions/a", "#", "a", "filter[id]"]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(schema=st.dictionaries(KEYWORDS, json_values, max_size=6))
+@settings(max_examples=500)
+def test_no_schema_breaks_the_reading_and_what_is_enforced_is_closed(
+    schema: dict[str, Any],
+) -> None:
+    before = dumps(schema)
+    try:
+        sent = read_parameters(schema, "p")
+    except BadRequest:
+        sent = {"type": "object"}
+    fitted = enforced(schema)
+    assert sent["type"] == "object"
+    assert dumps(schema) == before
+    if fitted is not None:
+        objects = list(parts_with_properties(fitted.schema))
+        assert all(part["additionalProperties"] is False for part in objects)
