@@ -6,7 +6,7 @@ from tests.cli.processes import ROOT, run
 
 SHIPPED = str(ROOT / "config.yaml")
 
-RETIRED = "retired by its vendor, calls to it will fail"
+RETIRED = "retired by its vendor, which advises claude-{}-5-5; calls to it are a 404"
 
 
 def test_the_shipped_file_is_valid_and_summed_up(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_a_retired_model_is_warned_of_first_where_a_tier_uses_it(tmp_path: Path)
     )
     found = run(tmp_path, "config", "check", "--json", ANTHROPIC_API_KEY="sk-ant-x").json()
     assert [text for text in found["warnings"] if text.startswith("models.")] == [
-        f"models.claude-sonnet-4-20250514: {RETIRED}; a tier uses it",
-        f"models.claude-opus-4-1-20250805: {RETIRED}",
+        f"models.claude-sonnet-4-20250514: {RETIRED.format('sonnet')}; a tier uses it",
+        f"models.claude-opus-4-1-20250805: {RETIRED.format('opus')}",
     ]
 
 

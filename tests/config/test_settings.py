@@ -35,6 +35,8 @@ def test_the_documented_defaults_hold(tmp_path: Path) -> None:
     s = settings_of("", tmp_path)
     assert s.server.model_dump() == {
         "max_body_bytes": 33_554_432,
+        "body_timeout_s": 120,
+        "max_pending_bytes": 536_870_912,
         "shutdown_grace_s": 30,
         "metrics_public": False,
         "trusted_proxies": (),
