@@ -66,6 +66,18 @@ def test_models_of_an_upstream_that_is_off_are_hidden(
     assert fallback_models(only_openrouter, catalog) == {}
 
 
+def test_a_workspace_in_the_us_is_known_of_every_model_that_it_serves(
+    tmp_path: Path, books: Mapping[str, Book]
+) -> None:
+    assert not any(m.us_by_default for m in catalog_of("", tmp_path, books).models.values())
+    us = catalog_of("upstreams: {anthropic: {default_inference_geo: us}}", tmp_path, books)
+    assert {name for name, m in us.models.items() if not m.us_by_default} == {
+        name for name in us.models if name.startswith("anthropic/")
+    }
+    found = refusal("upstreams: {anthropic: {default_inference_geo: eu}}", tmp_path, books)
+    assert "upstreams.anthropic.default_inference_geo" in str(found)
+
+
 def test_of_several_upstreams_those_that_are_on_stay_in_order(
     tmp_path: Path, books: Mapping[str, Book]
 ) -> None:
