@@ -391,6 +391,12 @@ ODD_QUERIES = [
 ]
 
 
+def test_a_refusal_reads_as_a_sentence(served: Gateway) -> None:
+    answer = sent(served, "GET", "/admin/keys?limit=1001", MASTER_KEY)
+    told = "limit must be less than or equal to 1000"
+    assert answer.json()["error"]["message"] == told
+
+
 @pytest.mark.parametrize("query", ODD_QUERIES)
 def test_an_odd_query_is_a_400(served: Gateway, query: str) -> None:
     answer = sent(served, "GET", f"/admin/{query}", MASTER_KEY)

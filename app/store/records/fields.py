@@ -192,7 +192,9 @@ def refusal(problems: Iterable[Any]) -> BadRequest:
         del where[0]
     path = context.get("param") or ".".join(p for p in where if p != "[key]") or None
     message = (
-        "is missing" if first["type"] == "missing" else str(context.get("error") or first["msg"])
+        "is missing"
+        if first["type"] == "missing"
+        else str(context.get("error") or first["msg"].replace("Input should be", "must be", 1))
     )
     if path is None or "param" in context:
         return BadRequest(message, param=path)
