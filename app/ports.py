@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.metering import Meter
     from app.core.models import Model
-    from app.core.request import Reply, Request
+    from app.core.request import Reply, Request, TokenCount
     from app.core.routing import Route
     from app.core.targets import Target
     from app.core.unknown import Stake
@@ -139,7 +139,7 @@ class Upstream(Protocol):
     def stream(self, call: Call) -> AbstractAsyncContextManager[UpstreamStream]:
         """A stream whose first byte has come.  Raises UpstreamError on enter."""
 
-    async def count_tokens(self, call: Call) -> int:
+    async def count_tokens(self, call: Call) -> TokenCount:
         """The vendor's own count of the prompt, which is free.  Raises UpstreamError."""
 
     async def close(self) -> None:

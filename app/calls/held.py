@@ -210,7 +210,8 @@ class Held:
             target = self.course.target or self.targets[0]
             try:
                 async with asyncio.timeout(timeout_s):
-                    self._counted = await self.upstream(target).count_tokens(self.call(target))
+                    counted = await self.upstream(target).count_tokens(self.call(target))
+                    self._counted = counted.tokens
             except (UpstreamError, TimeoutError):
                 _log.info("no count", extra={"request_id": self.incoming.request_id})
         return self._counted

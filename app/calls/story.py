@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.calls.gateway import Gateway, Incoming, Interruption
     from app.core.receipt import Opening, Receipt
-    from app.core.request import Reply
+    from app.core.request import Reply, TokenCount
     from app.ports import Part
 
 
@@ -52,7 +52,7 @@ async def stream(
     yield receipt_of(held, opening)
 
 
-async def count_tokens(incoming: Incoming, gateway: Gateway) -> int:
+async def count_tokens(incoming: Incoming, gateway: Gateway) -> TokenCount:
     """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
     policy, request = gateway.policy, incoming.request
     chosen, model = route(

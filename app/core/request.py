@@ -30,6 +30,7 @@ class Request:
     `effort_param` is what the caller's dialect calls it.
     `wishes` are the gateway's own words to the model.  They are sent at the end of the last turn
     that is not the assistant's, behind every breakpoint: what stands before keeps its cache.
+    `session_id` is what the caller's body names the conversation; Anthropic does not know it.
     `original` is the caller's own body, sent byte for byte when nothing was changed:
     whoever changes anything else sets it to None.
     """
@@ -46,6 +47,7 @@ class Request:
     cache: bool = True
     wishes: tuple[str, ...] = ()
     end_user: str | None = None
+    session_id: str | None = None
     tags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     original: bytes | None = None
@@ -70,6 +72,15 @@ def as_blocks(content: object) -> list[Block]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return list(content) if isinstance(content, (list, tuple)) else []
+
+
+@value
+class TokenCount:
+    """The vendor's own count of a prompt. `body` and `headers` are its answer's, as in `Reply`."""
+
+    tokens: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @value

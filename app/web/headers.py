@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from app.core.money import usd_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.core.receipt import Opening, Receipt
     from app.web.running import Header
 
@@ -32,15 +34,22 @@ def opening_headers(opening: Opening) -> list[Header]:
         (b"x-tollkeeper-route", f"{route.label}; reason={route.reason}".encode()),
         (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
     ]
-    for name, value in opening.native_headers.items():
-        if name == "request-id" or name.startswith("anthropic-"):
-            headers.append((name.encode("latin-1"), value.encode("latin-1", "replace")))
+    headers += vendors_own(opening.native_headers)
     if opening.dropped:
         names = ",".join(dict.fromkeys(opening.dropped))
         headers.append((b"x-tollkeeper-dropped-params", _printable(names)))
     if opening.max_tokens_set is not None:
         headers.append((b"x-tollkeeper-max-tokens", b"%d" % opening.max_tokens_set))
     return headers
+
+
+def vendors_own(headers: Mapping[str, str]) -> list[Header]:
+    """The vendor's headers that its own clients read: passed on in the native lane."""
+    return [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in headers.items()
+        if name == "request-id" or name.startswith("anthropic-")
+    ]
 
 
 def receipt_headers(receipt: Receipt) -> list[Header]:

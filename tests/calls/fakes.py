@@ -21,7 +21,7 @@ from app.core.errors import (
     status_error,
 )
 from app.core.metering import Meter
-from app.core.request import Reply
+from app.core.request import Reply, TokenCount
 from app.core.targets import Target
 from app.dialects.anthropic.stream import StreamTap
 from app.dialects.anthropic.wire import status_of_error
@@ -181,11 +181,11 @@ class ScriptedUpstream:
         self.clock.now += step.seconds
         return step
 
-    async def count_tokens(self, _call: Call) -> int:
+    async def count_tokens(self, _call: Call) -> TokenCount:
         self.counted += 1
         if self.counts is None:
             raise APIResponseValidationError("it does not count")
-        return self.counts
+        return TokenCount(self.counts)
 
     async def close(self) -> None:
         self.script.clear()

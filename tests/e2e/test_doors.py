@@ -308,3 +308,26 @@ def test_only_operators_are_told_details_of_readiness(served: Gateway) -> None:
         assert served.http.get(url, headers=headers).json() == {"status": "ready"}
     told: dict[str, Any] = served.http.get(url, headers={"x-api-key": MASTER_KEY}).json()
     assert told["config_refused"] is None
+
+
+def test_the_vendors_count_passes_as_it_came(served: Gateway, upstream: Simulated) -> None:
+    """Its own spelling, fields that nobody here knows, and its headers."""
+    body = '{"input_tokens": 14, "context_management": {"original_input_tokens": 1e2}}'
+    counted = {"kind": "status", "status": 200, "body": body}
+    upstream.faults({**counted, "headers": {"anthropic-workspace-id": "wrkspc_1"}})
+    answer = served.post("/v1/messages/count_tokens", served.key(), hello("count_tokens"))
+    assert (answer.status_code, answer.text) == (200, body)
+    assert answer.headers["anthropic-workspace-id"] == "wrkspc_1"
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_the_name_of_a_session_is_the_gateways_own(
+    served: Gateway, upstream: Simulated, path: str
+) -> None:
+    body = {**hello(path), "session_id": "s-1"}
+    answer = served.post(path, served.key(max_budget_usd="5.00"), body)
+    assert answer.status_code == 200, answer.text
+    assert "session_id" not in answer.headers.get("x-tollkeeper-dropped-params", "")
+    (entry,) = [entry for entry in upstream.log() if entry["path"].startswith("/v1/messages")]
+    assert "session_id" not in entry["body"]

@@ -200,4 +200,4 @@ async def test_an_error_event_is_passed_on_and_then_raised(scripted: Scripted) -
 
 async def test_a_prompt_is_counted(scripted: Scripted) -> None:
     scripted.counts(41)
-    assert await scripted.upstream.count_tokens(call()) == 41
+    assert (await scripted.upstream.count_tokens(call())).tokens == 41

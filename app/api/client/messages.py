@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from app.api.client.incoming import incoming_of, read
 from app.calls.gateway import Incoming
 from app.calls.story import count_tokens, process
@@ -15,7 +13,7 @@ from app.dialects.anthropic.messages import parse, parse_count_tokens
 from app.web.auth import known_caller
 from app.web.errors import NATIVE, envelope
 from app.web.exchange import Exchange
-from app.web.headers import receipt_headers
+from app.web.headers import receipt_headers, vendors_own
 from app.web.running import Header
 from app.web.streaming import send_stream
 
@@ -59,8 +57,9 @@ async def messages(exchange: Exchange) -> None:
 async def messages_count_tokens(exchange: Exchange) -> None:
     """Count a prompt: free, without a hold and without a rate limit."""
     incoming = await _incoming(exchange, counted=True)
-    tokens = await count_tokens(incoming, exchange.running.gateway)
-    await exchange.answer_plainly(orjson.dumps({"input_tokens": tokens}))
+    counted = await count_tokens(incoming, exchange.running.gateway)
+    headers = [(b"x-request-id", exchange.request_id.encode()), *vendors_own(counted.headers)]
+    await exchange.answer(200, headers, counted.body)
 
 
 async def _incoming(exchange: Exchange, *, counted: bool) -> Incoming:

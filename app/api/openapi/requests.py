@@ -123,6 +123,7 @@ _ASKED_CHAT: Mapping[str, Schema] = {
     "user": _LABEL,
     "safety_identifier": _LABEL,
     "metadata": _METADATA,
+    "session_id": {"type": "string", "maxLength": 512},
     "prompt_cache_options": _CACHING,
 }
 _FLAT_FUNCTION = open_record({"type": {"const": "function"}, **_FUNCTION["properties"]})
@@ -156,6 +157,7 @@ _ASKED_RESPONSE: Mapping[str, Schema] = {
     "user": _LABEL,
     "safety_identifier": _LABEL,
     "metadata": _METADATA,
+    "session_id": {"type": "string", "maxLength": 512},
     "prompt_cache_options": _CACHING,
 }
 
@@ -193,6 +195,7 @@ _NATIVE_OPTIONS = {
     "tool_choice": maybe(ANY_OBJECT),
     "thinking": maybe(ANY_OBJECT),
     "metadata": maybe(ANY_OBJECT),
+    "session_id": maybe({"type": "string"}),
 }
 
 REQUEST_SCHEMAS: Mapping[str, Schema] = {

@@ -18,7 +18,9 @@ from app.dialects.json_text import dumps, loads
 SURELY_SHALLOW = 200  # no deeper than this many brackets, and such JSON can be written again
 
 # Top-level fields that have a place of their own in a Request.
-_OWN_PLACE = frozenset({"model", "messages", "system", "tools", "max_tokens", "stream"})
+_OWN_PLACE = frozenset(
+    {"model", "messages", "system", "tools", "max_tokens", "stream", "session_id"}
+)
 
 # Those of the others that the gateway looks into.
 _OBJECTS = (
@@ -79,8 +81,17 @@ def _request(
         stream=stream,
         options=options,
         end_user=_end_user(options),
-        original=body if named and _says_each_once(body, raw) else None,
+        session_id=_session_id(raw),
+        original=body if named and "session_id" not in raw and _says_each_once(body, raw) else None,
     )
+
+
+def _session_id(raw: Mapping[str, Any]) -> str | None:
+    """What names the conversation here: the vendor refuses the field."""
+    session_id = raw.get("session_id")
+    if session_id is not None and not isinstance(session_id, str):
+        raise BadRequest("session_id: must be a string", param="session_id")
+    return session_id or None
 
 
 class _SaidTwiceError(Exception):

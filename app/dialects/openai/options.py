@@ -110,6 +110,12 @@ def read_tags(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag[:MOST_TAG_CHARS] for tag in named))
 
 
+def session_id_of(body: Mapping[str, Any]) -> str | None:
+    """What the caller names the conversation."""
+    session_id = body.get("session_id")
+    return None if session_id is None else as_label(session_id, "session_id")
+
+
 def read_caching(body: Mapping[str, Any]) -> bool:
     """Whether the gateway may add breakpoints of its own."""
     if body.get("prompt_cache_options") is None:

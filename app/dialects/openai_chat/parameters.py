@@ -35,6 +35,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "its string values become tags of the call's record: `v` under `k` is `k=v`"
     ),
     "prompt_cache_options": mapped("`mode: explicit` turns added cache breakpoints off"),
+    "session_id": mapped("names the conversation; Anthropic does not see it"),
     "prompt_cache_key": dropped("caches are found by their content alone"),
     "prompt_cache_retention": dropped("lifetimes are set by breakpoints"),
     "verbosity": dropped("no equivalent", neutral=("medium",)),

@@ -22,6 +22,7 @@ from app.dialects.openai.options import (
     read_sampling,
     read_tags,
     read_tier,
+    session_id_of,
 )
 from app.dialects.openai.parameters import dropped_by, reportable
 from app.dialects.openai_chat.messages import read_messages
@@ -91,6 +92,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
         wishes=wishes.wishes,
         end_user=wishes.end_user,
         tags=wishes.tags,
+        session_id=session_id_of(fields),
         dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
     )
     return ChatCall(request, _include_usage(fields), wishes.legacy_functions)

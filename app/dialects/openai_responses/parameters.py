@@ -36,6 +36,7 @@ RESPONSES_PARAMETERS: Mapping[str, Parameter] = {
         "its string values become tags of the call's record: `v` under `k` is `k=v`"
     ),
     "prompt_cache_options": mapped("`mode: explicit` turns added cache breakpoints off"),
+    "session_id": mapped("names the conversation; Anthropic does not see it"),
     "prompt_cache_key": dropped("caches are found by their content alone"),
     "prompt_cache_retention": dropped("lifetimes are set by breakpoints"),
     "store": dropped("answers are not stored", neutral=(False,)),

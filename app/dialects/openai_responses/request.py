@@ -25,6 +25,7 @@ from app.dialects.openai.options import (
     read_sampling,
     read_tags,
     read_tier,
+    session_id_of,
 )
 from app.dialects.openai.parameters import dropped_by, reportable
 from app.dialects.openai_responses.input import read_input
@@ -101,6 +102,7 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
         wishes=form.wishes,
         end_user=end_user,
         tags=read_tags(fields),
+        session_id=session_id_of(fields),
         dropped=reportable([*dropped, *conversation.unknown_fields]),
     )
     echo = _echo(fields, request, text_format)

@@ -7,7 +7,7 @@ from functools import partial
 
 from app.core.caching import marked_1h
 from app.core.errors import APIResponseValidationError, APIStatusError
-from app.core.request import Reply
+from app.core.request import Reply, TokenCount
 from app.dialects.anthropic.wire import (
     count_tokens_body,
     counted_tokens,
@@ -55,14 +55,14 @@ class AnthropicUpstream:
         sent = Sent(MESSAGES, body, _headers(call), partial(marked_1h, call.request))
         return AnthropicStream(self._transport, self._options, self._redaction, sent)
 
-    async def count_tokens(self, call: Call) -> int:
+    async def count_tokens(self, call: Call) -> TokenCount:
         """See ports.Upstream."""
         body = count_tokens_body(call.request, call.model.id)
         try:
             response = await self._answer(COUNT_TOKENS, body, call)
         except APIStatusError as error:
             raise self._redaction.error(error) from None
-        return counted_tokens(response.body)
+        return TokenCount(counted_tokens(response.body), response.body, response.headers)
 
     async def close(self) -> None:
         """See ports.Upstream."""

@@ -11,7 +11,7 @@ from app.calls.attempts import RetryOptions, first_answer
 from app.core.bounds import Bound
 from app.core.errors import APIStatusError, UncertainError, UpstreamError
 from app.core.models import Limits, Model
-from app.core.request import Reply, Request
+from app.core.request import Reply, Request, TokenCount
 from app.core.targets import Target
 from app.ports import Call, Upstream, UpstreamStream
 from tests.core.catalogs import HAIKU_RATES, prices
@@ -108,7 +108,7 @@ class Tried:
             hold.answered(answer.headers)
             yield answer
 
-    async def count_tokens(self, call: Call) -> int:
+    async def count_tokens(self, call: Call) -> TokenCount:
         return await self.upstream.count_tokens(call)
 
 

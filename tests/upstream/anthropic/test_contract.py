@@ -343,7 +343,7 @@ async def test_tokens_are_counted_without_what_only_a_message_takes(
 ) -> None:
     server.script(whole({"input_tokens": 2095}))
     options = {"temperature": 1, "tool_choice": {"type": "auto"}, "stop_sequences": ["x"]}
-    tokens = await opened().count_tokens(call(options=options, stream=True))
+    tokens = (await opened().count_tokens(call(options=options, stream=True))).tokens
     assert tokens == 2095
     received = server.requests[0]
     assert received.path == "/v1/messages/count_tokens"

@@ -64,7 +64,7 @@ async def test_a_stream_counts_what_a_whole_answer_counts(simulated: Tried) -> N
     assert meter.usage == reply.usage
     assert reply.usage.output_tokens > 0
     assert meter.stop_reason == reply.stop_reason
-    assert await simulated.count_tokens(call()) == reply.usage.prompt_tokens
+    assert (await simulated.count_tokens(call())).tokens == reply.usage.prompt_tokens
 
 
 async def test_writes_and_reads_of_the_cache_land_in_their_buckets(simulated: Tried) -> None:
