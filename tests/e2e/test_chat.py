@@ -131,6 +131,9 @@ def test_a_call_that_does_not_fit_never_arrives(served: Gateway, upstream: Simul
     assert error["budget"] == {
         "scope": "key",
         "limit_usd": "0.01",
+        "spent_usd": "0.00",
+        "held_usd": "0.00",
+        "running_calls": 0,
         "remaining_usd": "0.01",
         "needed_usd": "0.015111",
         "resets_at": None,
@@ -145,15 +148,16 @@ def test_a_call_that_does_not_fit_never_arrives(served: Gateway, upstream: Simul
     assert Decimal(key["spent_usd"]) * 10**9 == upstream.billed_nano_usd()
 
 
-def test_an_answer_without_a_length_is_shrunk_to_the_budget(
+def test_an_answer_without_a_length_is_shrunk_to_its_share_of_the_budget(
     served: Gateway, upstream: Simulated
 ) -> None:
-    secret = served.key(max_budget_usd="0.01")
+    secret = served.key(max_budget_usd="0.08")
+    # an eighth of what the prompt ($0.000111) leaves of it, at $15 per million
     body = {"model": "sonnet", "messages": HELLO["messages"]}
     answer = served.chat(secret, body)
     assert answer.status_code == 200
-    assert answer.headers["x-tollkeeper-max-tokens"] == "659"
-    assert upstream.messages()[0]["body"]["max_tokens"] == 659
+    assert answer.headers["x-tollkeeper-max-tokens"] == "665"
+    assert upstream.messages()[0]["body"]["max_tokens"] == 665
 
 
 def test_two_failures_then_an_answer_is_one_answer(served: Gateway, upstream: Simulated) -> None:
