@@ -35,6 +35,7 @@ from app.upstream.options import UpstreamOptions
 LONGEST_OPENING = 1024 * 1024  # bytes before the first event that says something
 END_PATIENCE_S = 0.25  # for the connection's end once the answer is whole
 PING = "ping"
+MOST_AT_THE_END = 16  # reads of what nobody waits for
 STOP_PATIENCE_S = 10.0  # for the stream's end once the model has stopped, however much it pings
 
 
@@ -180,8 +181,9 @@ class AnthropicStream:
         """Let the connection come to its end, so that it can be used again; nothing else counts."""
         with suppress(UpstreamError, TimeoutError):
             async with asyncio.timeout(END_PATIENCE_S):
-                while await answer.read():
-                    pass
+                for _ in range(MOST_AT_THE_END):
+                    if not await answer.read():
+                        return
 
     def _told_error(self, error: Mapping[str, Any]) -> UpstreamError:
         """For an error event: the upstream broke the answer off after it began.
