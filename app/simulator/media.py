@@ -15,10 +15,27 @@ URL_IMAGE_TOKENS: Final = 1500
 PIXELS_PER_TOKEN: Final = 750
 _PDF_PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_SIGNATURES: Final = (
+    (_PNG_SIGNATURE, "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
 _PNG_HEADER_BYTES: Final = 24
 _GIF_HEADER_BYTES: Final = 10
 _JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_HEADER_CHARS: Final = 700_000  # base64 characters searched for the frame header
+
+
+def media_type_of(data: bytes) -> str | None:
+    """What the first bytes say; None when they say nothing."""
+    for signature, media_type in _SIGNATURES:
+        if data.startswith(signature):
+            return media_type
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    return None
 
 
 def image_tokens(block: JsonObject, model: Model) -> int:

@@ -94,7 +94,6 @@ def test_an_odd_value_anywhere_is_answered_or_refused(sim: Simulated, odd: Any) 
 def test_schemas_without_an_end_are_answered_all_the_same(sim: Simulated) -> None:
     endless = {
         "type": "object",
-        "additionalProperties": False,
         "required": ["next", "both", "many"],
         "properties": {
             "next": {"$ref": "#"},
@@ -105,7 +104,7 @@ def test_schemas_without_an_end_are_answered_all_the_same(sim: Simulated) -> Non
     body = {
         "model": SONNET,
         "max_tokens": 1000,
-        "messages": [{"role": "user", "content": "Hello"}],
-        "output_config": {"format": {"type": "json_schema", "schema": endless}},
+        "messages": [{"role": "user", "content": "Use endless."}],
+        "tools": [{"name": "endless", "input_schema": endless}],
     }
     assert sim.ask(body)["stop_reason"] == "max_tokens"

@@ -37,6 +37,29 @@ def image(**source: Any) -> Json:
     return {"type": "image", "source": source}
 
 
+def told(*blocks: Json) -> Json:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def shaped(schema: Json, **more: Any) -> Json:
+    """Asks for an answer of this shape."""
+    return talk(HI, output_config={"format": {"type": "json_schema", "schema": schema | more}})
+
+
+def closed(**properties: Json) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def strict(schema: Json, count: int = 1) -> Json:
+    tools = [{"name": f"t{n}", "input_schema": schema, "strict": True} for n in range(count)]
+    return talk(HI, tools=tools)
+
+
 HI = user(text_block("Hi"))
 NOT_JSON_SCHEMA = {"format": {"type": "json_object"}}
 
@@ -197,6 +220,143 @@ REFUSALS: list[tuple[str, Json]] = [
 ]
 
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+PDF = "JVBERi0xLjcK"
+TEXT: Json = {"type": "string"}
+NODE = closed(next={"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]})
+PING = {"$defs": {"a": closed(b={"$ref": "#/$defs/b"}), "b": closed(a={"$ref": "#/$defs/a"})}}
+
+REFUSALS += [
+    # the subset of JSON schema
+    (
+        "output_config.format.schema: For 'integer' type, property 'minimum' is not supported",
+        shaped(closed(a={"type": "integer", "minimum": 1})),
+    ),
+    (
+        "tools.0.custom: For 'integer' type, properties maximum, minimum are not supported",
+        strict(closed(a={"type": "integer", "minimum": 1, "maximum": 9})),
+    ),
+    (
+        "For 'number' type, property 'multipleOf' is not supported",
+        shaped(closed(a={"type": ["number", "null"], "multipleOf": 2})),
+    ),
+    ("For 'string' type, property 'maxLength'", shaped(closed(a=TEXT | {"maxLength": 5}))),
+    ("For 'string' type, format 'regex'", shaped(closed(a=TEXT | {"format": "regex"}))),
+    (
+        "For 'array' type, properties maxItems, uniqueItems are not supported",
+        shaped(closed(a={"type": "array", "items": TEXT, "maxItems": 2, "uniqueItems": True})),
+    ),
+    (
+        "'minItems' values other than 0 or 1 are not supported",
+        strict(closed(a={"type": "array", "items": TEXT, "minItems": 2})),
+    ),
+    (
+        "'additionalProperties: object' is not supported",
+        shaped(closed(a={"type": "object", "additionalProperties": TEXT})),
+    ),
+    (
+        "tools.0.custom: For 'object' type, 'additionalProperties' must be explicitly set to false",
+        strict(closed(a={"type": "object", "properties": {}})),
+    ),
+    ("'minProperties' is not supported", shaped(closed(), minProperties=1)),
+    ("'oneOf' is not supported", shaped(closed(a={"oneOf": [TEXT], "type": "string"}))),
+    ("Schema must have a 'type'", shaped(closed(a={}))),
+    ("Schema must have a 'type'", shaped({})),
+    ("Enum values must be", shaped(closed(a={"enum": [{"x": 1}]}))),
+    (
+        "Circular reference detected in schema definitions: node -> node.",
+        shaped(NODE, **{"$defs": {"node": NODE}}),
+    ),
+    (
+        "Circular reference detected in schema definitions: a -> b -> a.",
+        strict(closed(a={"$ref": "#/$defs/a"}) | PING),
+    ),
+    ("$ref '#/$defs/x' cannot be resolved", shaped(closed(a={"$ref": "#/$defs/x"}))),
+    ("cannot be resolved", shaped(closed(a={"$ref": "https://example.com/schema.json"}))),
+    (
+        "'allOf' with '$ref' is not supported",
+        shaped(closed(a={"allOf": [{"$ref": "#/$defs/s"}]}), **{"$defs": {"s": TEXT}}),
+    ),
+    # what holds for every tool
+    (
+        "tools.0.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the",
+        talk(HI, tools=[{"name": "a", "input_schema": {"type": "object", "anyOf": [TEXT]}}]),
+    ),
+    (
+        "tools.0.custom.input_schema.properties: Property keys should match pattern",
+        talk(HI, tools=[tool("f", **{"filter[id]": TEXT})]),
+    ),
+    (
+        "tools.0.custom.input_schema.properties.a.properties: Property keys should match pattern",
+        talk(HI, tools=[tool("f", a=tool("g", **{"x y": TEXT})["input_schema"])]),
+    ),
+    ("format.schema.properties: Property keys should match", shaped(closed(**{"a b": TEXT}))),
+    ("Too many strict tools (21).", strict(closed(), 21)),
+    (
+        "too many optional parameters (25)",
+        strict(closed() | {"properties": {f"p{n}": TEXT for n in range(5)}}, 5),
+    ),
+    (
+        "(17 parameters with type arrays or anyOf)",
+        strict(closed(**{f"p{n}": {"type": ["string", "null"]} for n in range(17)})),
+    ),
+    # histories
+    (
+        "messages.3.content.0: `tool_use` ids must be unique",
+        talk(HI, told(CALL), user(RESULT), told(CALL), user(RESULT)),
+    ),
+    (
+        "messages.1.content.1: `tool_use` ids must be unique",
+        talk(HI, told(CALL, CALL), user(RESULT)),
+    ),
+    (
+        "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
+        talk(HI, told(CALL | {"id": "call:1"}), user(RESULT | {"tool_use_id": "call:1"})),
+    ),
+    (
+        "tool_use.name: String should match pattern",
+        talk(HI, told(CALL | {"name": "get weather"}), user(RESULT)),
+    ),
+    (
+        "tool_use.input: Input should be an object",
+        talk(HI, told(CALL | {"input": "{"}), user(RESULT)),
+    ),
+    ("must contain non-whitespace text", talk(HI, told(text_block("Yes")), user(text_block(" ")))),
+    # labels and bytes
+    (
+        "specified using the image/jpeg media type, but the image appears to be a image/png image",
+        talk(user(image(type="base64", media_type="image/jpeg", data=PNG))),
+    ),
+    (
+        "tool_result.content.0.image.source.base64: The image was specified using the image/gif",
+        talk(
+            HI,
+            told(CALL),
+            user(RESULT | {"content": [image(type="base64", media_type="image/gif", data=PNG)]}),
+        ),
+    ),
+    (
+        "Could not process image",
+        talk(user(image(type="base64", media_type="image/png", data=PDF))),
+    ),
+    (
+        "The PDF specified was not valid.",
+        talk(
+            user(
+                {
+                    "type": "document",
+                    "source": {"type": "base64", "media_type": "application/pdf", "data": PNG},
+                }
+            )
+        ),
+    ),
+    (
+        "image.source.url.detail: Extra inputs are not permitted",
+        talk(user(image(type="url", url="https://example.com/a.png", detail="low"))),
+    ),
+]
+
+
 @pytest.mark.parametrize(("message", "body"), REFUSALS, ids=[m[:60] for m, _ in REFUSALS])
 def test_a_bad_request_is_refused_in_the_vendors_words(
     sim: Simulated, message: str, body: Json
@@ -264,6 +424,19 @@ ACCEPTED: list[Json] = [
     talk(user(text_block("a", "5m")), cache_control=MARK),
     talk(user(image(type="url", url="https://example.com/a.png"))),
     talk(HI, tools=[WEATHER | {"input_schema": CLOSED, "strict": True}]),
+    strict(closed(), 20),
+    strict(closed() | {"properties": {f"p{n}": TEXT for n in range(4)}}, 6),
+    strict(closed(**{f"p{n}": {"type": ["string", "null"]} for n in range(16)})),
+    shaped(closed(a=TEXT | {"format": "date", "pattern": "^a", "default": "a", "title": "A"})),
+    shaped(
+        closed(a={"type": "array", "items": {"$ref": "#/$defs/s"}, "minItems": 1}),
+        **{"$defs": {"s": TEXT}},
+    ),
+    shaped({"anyOf": [closed(a=TEXT), closed(b=TEXT)]}),
+    talk(HI, tools=[tool("f", n={"type": "integer", "minimum": 1}, o={"type": "object"})]),
+    talk(HI, tools=[tool("f", a={"$ref": "#"})]),
+    talk(user(image(type="base64", media_type="image/png", data=PNG))),
+    talk(user(image(type="base64", media_type="image/png", data="aGk="))),
 ]
 
 

@@ -92,7 +92,9 @@ BODIES: list[Json] = [
     question("Hello"),
     question("Hello", NEW_SONNET, system="Be brief. " * 300),
     question("What is the weather?", HAIKU, tools=[WEATHER]),
-    question("Say it.", output_config={"format": {"type": "json_schema", "schema": {}}}),
+    question(
+        "Say it.", output_config={"format": {"type": "json_schema", "schema": {"type": "string"}}}
+    ),
     question("x", messages=[{"role": "user", "content": [base64_image(png(100, 100)), pdf(2)]}]),
     question("Hi", system=[text_block("s" * 9000, "5m")], cache_control={"type": "ephemeral"}),
     question("Hi", HAIKU, max_tokens=3000, thinking={"type": "enabled", "budget_tokens": 2000}),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from types import MappingProxyType
 from typing import Final
 
 from app.simulator.errors import invalid
 from app.simulator.json_values import JsonObject, as_object
+from app.simulator.media import media_type_of
 from app.simulator.validation.asked import (
     Asked,
     refuse_extra,
@@ -48,6 +50,18 @@ _PLACES: Final = MappingProxyType(
     }
 )
 _IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_PDF: Final = "application/pdf"
+_CALL_ID: Final = re.compile(r"^[a-zA-Z0-9_-]+$")
+_TOOL_NAME: Final = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
+_SOURCE_FIELDS: Final = MappingProxyType(
+    {
+        "base64": frozenset({"type", "media_type", "data"}),
+        "text": frozenset({"type", "media_type", "data"}),
+        "url": frozenset({"type", "url"}),
+        "file": frozenset({"type", "file_id"}),
+        "content": frozenset({"type", "content"}),
+    }
+)
 _MOST_IMAGE_BYTES: Final = 5 * 1024 * 1024
 
 
@@ -93,13 +107,16 @@ def _check_text(asked: Asked, place: str, block: JsonObject, where: str) -> None
 def _check_image(block: JsonObject, where: str) -> None:
     at = f"{where}.image.source"
     source = require_object(block.get("source"), at)
+    _check_source(source, at)
     kind = source.get("type")
     if kind == "base64":
         if str(source.get("media_type")) not in _IMAGE_TYPES:
             allowed = ", ".join(f"'{name}'" for name in sorted(_IMAGE_TYPES))
             raise invalid(f"{at}.base64.media_type: Input should be {allowed}")
-        if _decoded_bytes(source.get("data"), f"{at}.base64") > _MOST_IMAGE_BYTES:
+        data = _decoded(source.get("data"), f"{at}.base64")
+        if len(data) > _MOST_IMAGE_BYTES:
             raise invalid(f"{at}.base64: image exceeds 5 MB maximum")
+        _check_label(str(source["media_type"]), data, f"{at}.base64")
     elif kind == "url":
         _check_url(source, f"{at}.url")
     elif kind != "file":
@@ -111,11 +128,13 @@ def _check_document(asked: Asked, place: str, block: JsonObject, where: str) -> 
         raise invalid(f"{where}: document blocks are not permitted in assistant messages")
     at = f"{where}.document.source"
     source = require_object(block.get("source"), at)
+    _check_source(source, at)
     kind = source.get("type")
     if kind == "base64":
         if source.get("media_type") != "application/pdf":
             raise invalid(f"{at}.base64.media_type: Input should be 'application/pdf'")
-        _decoded_bytes(source.get("data"), f"{at}.base64")
+        if media_type_of(_decoded(source.get("data"), f"{at}.base64")) not in (None, _PDF):
+            raise invalid(f"{at}.base64: The PDF specified was not valid.")
     elif kind == "text":
         if source.get("media_type") != "text/plain":
             raise invalid(f"{at}.text.media_type: Input should be 'text/plain'")
@@ -131,12 +150,24 @@ def _check_other(asked: Asked, kind: str, block: JsonObject, where: str) -> None
         require_text(block.get("thinking"), f"{where}.thinking.thinking")
         require_text(block.get("signature"), f"{where}.thinking.signature")
     elif kind == "tool_use":
-        require_text(block.get("id"), f"{where}.tool_use.id")
-        require_text(block.get("name"), f"{where}.tool_use.name")
+        _check_pattern(block.get("id"), _CALL_ID, f"{where}.tool_use.id")
+        _check_pattern(block.get("name"), _TOOL_NAME, f"{where}.tool_use.name")
         require_object(block.get("input"), f"{where}.tool_use.input")
     elif kind == "tool_result":
-        require_text(block.get("tool_use_id"), f"{where}.tool_result.tool_use_id")
+        _check_pattern(block.get("tool_use_id"), _CALL_ID, f"{where}.tool_result.tool_use_id")
         _check_result_content(asked, block.get("content"), f"{where}.tool_result.content")
+
+
+def _check_pattern(value: object, pattern: re.Pattern[str], where: str) -> None:
+    if not pattern.fullmatch(require_text(value, where)):
+        raise invalid(f"{where}: String should match pattern '{pattern.pattern}'")
+
+
+def _check_source(source: JsonObject, where: str) -> None:
+    """Raises ApiError on a field that such a source does not have."""
+    kind = str(source.get("type"))
+    if kind in _SOURCE_FIELDS:
+        refuse_extra(source, _SOURCE_FIELDS[kind], f"{where}.{kind}.")
 
 
 def _check_result_content(asked: Asked, content: object, where: str) -> None:
@@ -152,13 +183,24 @@ def _check_url(source: JsonObject, where: str) -> None:
         raise invalid(f"{where}.url: Only HTTPS URLs are supported.")
 
 
-def _decoded_bytes(data: object, where: str) -> int:
-    """How long the data is once decoded."""
+def _check_label(label: str, data: bytes, where: str) -> None:
+    """Raises ApiError when the bytes are plainly of another kind than the label says."""
+    found = media_type_of(data)
+    if found == _PDF:
+        raise invalid(f"{where}: Could not process image")
+    if found not in (None, label):
+        raise invalid(
+            f"{where}: The image was specified using the {label} media type, but the image "
+            f"appears to be a {found} image"
+        )
+
+
+def _decoded(data: object, where: str) -> bytes:
     text = require_text(data, f"{where}.data")
     try:
-        size = len(base64.b64decode(text, validate=True))
+        decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise invalid(f"{where}.data: Invalid base64 data") from error
-    if size == 0:
+    if not decoded:
         raise invalid(f"{where}.data: cannot be empty")
-    return size
+    return decoded

@@ -14,7 +14,8 @@ from app.simulator.validation.asked import (
     require_text,
     require_whole,
 )
-from app.simulator.validation.schemas import check_closed, check_schema
+from app.simulator.validation.schemas import check_keys, check_schema
+from app.simulator.validation.strict_schemas import check_strict
 
 _DEFAULTS: Final[dict[str, float | int | None]] = {"temperature": 1, "top_p": 1, "top_k": None}
 _THINKING_FIELDS: Final = {
@@ -97,7 +98,8 @@ def check_output_config(asked: Asked) -> None:
             raise invalid("output_config.format.type: Input should be 'json_schema'")
         schema = require_object(output_format.get("schema"), "output_config.format.schema")
         check_schema(schema, "output_config.format.schema")
-        check_closed(schema, "output_config.format.schema")
+        check_keys(schema, "output_config.format.schema")
+        check_strict(schema, "output_config.format.schema")
 
 
 def _check_effort(asked: Asked, effort: object) -> None:

@@ -18,6 +18,7 @@ from app.simulator.validation.asked import (
 from app.simulator.validation.blocks import check_block
 from app.simulator.validation.marks import check_marks
 from app.simulator.validation.modes import check_output_config, check_sampling, check_thinking
+from app.simulator.validation.strict_schemas import check_together
 from app.simulator.validation.tools import check_tools
 from app.simulator.validation.turns import check_messages
 
@@ -70,6 +71,7 @@ def check(asked: Asked) -> None:
     check_tools(asked)
     check_thinking(asked)
     check_output_config(asked)
+    check_together(asked.body)
     _check_system(asked)
     check_messages(asked)
     check_marks(asked)

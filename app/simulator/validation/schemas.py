@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from app.simulator.errors import invalid
@@ -12,6 +13,7 @@ _NUMBERS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
 _COUNTS: Final = ("minItems", "maxItems", "minLength", "maxLength")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS: Final = ("properties", "$defs", "definitions")
+_KEY: Final = re.compile(r"^[a-zA-Z0-9_.-]{1,64}$")
 
 
 def check_schema(schema: JsonObject, where: str) -> None:
@@ -21,18 +23,19 @@ def check_schema(schema: JsonObject, where: str) -> None:
             f"{where}: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
             "(https://json-schema.org/draft/2020-12)."
         )
-    for path, inner in _inner(schema):
+    for path, inner in inner_schemas(schema):
         check_schema(inner, f"{where}.{path}")
 
 
-def check_closed(schema: JsonObject, where: str) -> None:
-    """Every object of a strict schema must say `additionalProperties: false`."""
-    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        raise invalid(
-            f"{where}: For 'object' type, 'additionalProperties' must be explicitly set to false"
-        )
-    for path, inner in _inner(schema):
-        check_closed(inner, f"{where}.{path}")
+def check_keys(schema: JsonObject, where: str) -> None:
+    """Raises ApiError when a property has a name that no argument may have."""
+    for name in as_object(schema.get("properties")):
+        if not _KEY.fullmatch(name):
+            raise invalid(
+                f"{where}.properties: Property keys should match pattern '{_KEY.pattern}'"
+            )
+    for path, inner in inner_schemas(schema):
+        check_keys(inner, f"{where}.{path}")
 
 
 def _is_sound(schema: JsonObject) -> bool:
@@ -68,7 +71,8 @@ def _is_map_of_schemas(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(v, dict | bool) for v in value.values())
 
 
-def _inner(schema: JsonObject) -> list[tuple[str, JsonObject]]:
+def inner_schemas(schema: JsonObject) -> list[tuple[str, JsonObject]]:
+    """The schemas that stand right inside this one, by where they stand."""
     found = [
         (f"{name}.{key}", as_object(inner))
         for name in _MAPS

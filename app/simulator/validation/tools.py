@@ -14,7 +14,8 @@ from app.simulator.validation.asked import (
     require_object,
     require_text,
 )
-from app.simulator.validation.schemas import check_closed, check_schema
+from app.simulator.validation.schemas import check_keys, check_schema
+from app.simulator.validation.strict_schemas import check_strict
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _CUSTOM_FIELDS: Final = frozenset(
@@ -31,6 +32,7 @@ _CUSTOM_FIELDS: Final = frozenset(
         "allowed_callers",
     }
 )
+_UNIONS: Final = ("oneOf", "allOf", "anyOf")
 _BUILT_IN: Final = re.compile(
     r"(web_search|web_fetch|code_execution|tool_search_tool_bm25|tool_search_tool_regex|memory"
     r"|bash|text_editor|computer|computer_toolset|browser_toolset)_20\d{6}"
@@ -70,9 +72,15 @@ def _check_tool(asked: Asked, tool: JsonObject, at: int) -> None:
     schema = require_object(tool["input_schema"], f"{where}.input_schema")
     if schema.get("type") != "object":
         raise invalid(f"{where}.input_schema.type: Input should be 'object'")
+    if any(name in schema for name in _UNIONS):
+        raise invalid(
+            f"{where}.input_schema: input_schema does not support oneOf, allOf, or anyOf at the "
+            "top level"
+        )
     check_schema(schema, f"{where}.input_schema")
+    check_keys(schema, f"{where}.input_schema")
     if tool.get("strict") is True:
-        check_closed(schema, f"{where}.input_schema")
+        check_strict(schema, where)
     if tool.get("defer_loading") is True and tool.get("cache_control") is not None:
         raise invalid(f"tools.{at}: cache_control cannot be set on a tool with defer_loading")
 

@@ -27,6 +27,7 @@ def check_messages(asked: Asked) -> None:
     turns = _turns(messages)
     if turns[0][0] == "assistant":
         raise invalid('messages: first message must use the "user" role')
+    _check_call_ids(turns)
     _check_tool_pairs(turns)
     if turns[-1][0] == "assistant":
         _check_prefill(asked, messages[-1])
@@ -64,6 +65,17 @@ def _turns(messages: list[JsonObject]) -> list[_Turn]:
         blocks = enumerate(content_blocks(message["content"]))
         turns[-1][1].extend((f"messages.{at}.content.{inner}", block) for inner, block in blocks)
     return turns
+
+
+def _check_call_ids(turns: list[_Turn]) -> None:
+    seen: set[str] = set()
+    for _, blocks in turns:
+        for where, block in blocks:
+            if block["type"] != "tool_use":
+                continue
+            if block["id"] in seen:
+                raise invalid(f"{where}: `tool_use` ids must be unique")
+            seen.add(block["id"])
 
 
 def _check_tool_pairs(turns: list[_Turn]) -> None:
