@@ -12,8 +12,10 @@ from app.dialects.anthropic.wire import (
     count_tokens_body,
     counted_tokens,
     encode,
+    error_inside,
     error_message,
     reply_from,
+    status_of_error,
     wire_headers,
 )
 
@@ -178,3 +180,54 @@ def test_a_count_is_read_or_raises() -> None:
 )
 def test_an_errors_words_are_found(body: bytes, message: str) -> None:
     assert error_message(body) == message
+
+
+@pytest.mark.parametrize(("marked", "written"), [(True, (0, 40)), (False, (40, 0))])
+def test_writes_without_their_lifetimes_live_as_long_as_the_request_asked(
+    *, marked: bool, written: tuple[int, int]
+) -> None:
+    usage = {**REPLY["usage"], "cache_creation_input_tokens": 40}
+    body = orjson.dumps({**REPLY, "usage": usage})
+    told = reply_from(body, marked_1h=lambda: marked).usage
+    assert (told.cache_write_5m_tokens, told.cache_write_1h_tokens) == written
+
+
+def test_nobody_asks_for_the_marks_of_a_request_whose_writes_are_told() -> None:
+    def asked() -> bool:
+        raise AssertionError
+
+    split = {"ephemeral_5m_input_tokens": 40, "ephemeral_1h_input_tokens": 0}
+    usage = {**REPLY["usage"], "cache_creation_input_tokens": 40, "cache_creation": split}
+    told = reply_from(orjson.dumps({**REPLY, "usage": usage}), marked_1h=asked).usage
+    assert told.cache_write_5m_tokens == 40
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"type":"error","error":{"type":"api_error"}}', {"type": "api_error"}),
+        (b'{"error":{"message":"no"}}', {"message": "no"}),
+        (b'{"type":"error","error":"no"}', {"type": "error", "error": "no"}),
+        (b'{"error":{},"content":[]}', None),
+        (b'{"type":"message"}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_an_error_is_told_from_an_answer_by_its_body(body: bytes, error: object) -> None:
+    assert error_inside(body) == error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"type": "overloaded_error"}, 529),
+        ({"type": "rate_limit_error"}, 429),
+        ({"type": ["x"]}, 500),
+        ({}, 500),
+        ("no", 500),
+        (None, 500),
+    ],
+)
+def test_an_error_inside_a_stream_has_the_vendors_status(error: object, status: int) -> None:
+    assert status_of_error(error) == status
