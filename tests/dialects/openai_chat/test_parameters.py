@@ -20,9 +20,9 @@ def request(**fields: object) -> Request:
     return parse(orjson.dumps({"model": "auto", "messages": [USER], **fields})).request
 
 
-def test_the_table_knows_every_parameter_of_the_client_and_one_of_openrouter_s() -> None:
+def test_the_table_knows_every_parameter_of_the_client_and_those_of_openrouter_s() -> None:
     streaming = get_type_hints(completion_create_params.CompletionCreateParamsStreaming)
-    assert set(PARAMETERS) == {*streaming, "reasoning"}
+    assert set(PARAMETERS) == {*streaming, "reasoning", "session_id"}
     assert all(parameter.says for parameter in PARAMETERS.values())
 
 

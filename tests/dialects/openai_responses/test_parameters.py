@@ -20,9 +20,9 @@ def ask(**fields: object) -> ResponsesCall:
     return parse(orjson.dumps({"model": "auto", "input": "Hi", **fields}))
 
 
-def test_the_table_knows_every_parameter_of_the_client_and_no_other() -> None:
+def test_the_table_knows_every_parameter_of_the_client_and_the_session_s() -> None:
     streaming = get_type_hints(response_create_params.ResponseCreateParamsStreaming)
-    assert set(RESPONSES_PARAMETERS) == set(streaming)
+    assert set(RESPONSES_PARAMETERS) == {*streaming, "session_id"}
     assert all(parameter.says for parameter in RESPONSES_PARAMETERS.values())
 
 
