@@ -13,7 +13,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --requirement
 
-.PHONY: help run test test-long lint format lock bench clean interpreter
+.PHONY: help run test test-fast coverage test-long lint format lock bench clean interpreter
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -29,6 +29,15 @@ run: $(VENV)/installed ## serve on 127.0.0.1:4000 (PORT=); simulated without ANT
 
 test: $(VENV)/installed-dev ## lint, types, import contracts and every test that fits 20 minutes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+FAST = tests/core tests/calls tests/dialects tests/config tests/telemetry
+
+test-fast: $(VENV)/installed-dev ## the rules and the story alone: no process, no database, seconds
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(FAST) $(ARGS)
+
+coverage: $(VENV)/installed-dev ## branches of core, calls and dialects that those tests take: 98 %
+	@$(BIN)/coverage run --source=app/core,app/calls,app/dialects -m pytest -q $(FAST) $(ARGS)
+	@$(BIN)/coverage report --show-missing --skip-covered --fail-under=98
 
 test-long: $(VENV)/installed-dev ## soak, fuzz, many kill rounds
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)

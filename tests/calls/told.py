@@ -80,7 +80,7 @@ class Told:
 
 
 async def whole(script: Sequence[After], **world: Any) -> Told:
-    told, gateway, incoming = _world(script, **world)
+    told, gateway, incoming = set_up(script, **world)
     try:
         _, told.receipt = await process(incoming, gateway)
     except BaseException as error:  # noqa: BLE001  # cancellations too
@@ -97,7 +97,7 @@ async def streamed(
     **world: Any,
 ) -> Told:
     """`leaves_after` so many items whoever listens is gone: closed, or ended by `leaves_by`."""
-    told, gateway, incoming = _world(script, stream=True, **world)
+    told, gateway, incoming = set_up(script, stream=True, **world)
     interruption = Interruption()
     telling = stream(incoming, gateway, interruption)
     try:
@@ -122,7 +122,7 @@ async def streamed(
 
 async def left_while_opening(script: Sequence[After], reason: Ending | None) -> Told:
     """A stream whose caller leaves before it begins: its task is cancelled meanwhile."""
-    told, gateway, incoming = _world([*script, After(1.0, asyncio.CancelledError())], stream=True)
+    told, gateway, incoming = set_up([*script, After(1.0, asyncio.CancelledError())], stream=True)
     try:
         await anext(stream(incoming, gateway, Interruption(reason)))
     except BaseException as error:  # noqa: BLE001
@@ -130,7 +130,7 @@ async def left_while_opening(script: Sequence[After], reason: Ending | None) -> 
     return told
 
 
-def _world(
+def set_up(
     script: Sequence[After],
     *,
     limit: int | None = None,
