@@ -310,17 +310,6 @@ def test_only_operators_are_told_details_of_readiness(served: Gateway) -> None:
     assert told["config_refused"] is None
 
 
-def test_the_vendors_count_passes_as_it_came(served: Gateway, upstream: Simulated) -> None:
-    """Its own spelling, fields that nobody here knows, and its headers."""
-    body = '{"input_tokens": 14, "context_management": {"original_input_tokens": 1e2}}'
-    counted = {"kind": "status", "status": 200, "body": body}
-    upstream.faults({**counted, "headers": {"anthropic-workspace-id": "wrkspc_1"}})
-    answer = served.post("/v1/messages/count_tokens", served.key(), hello("count_tokens"))
-    assert (answer.status_code, answer.text) == (200, body)
-    assert answer.headers["anthropic-workspace-id"] == "wrkspc_1"
-    assert answer.headers["x-request-id"].startswith("req_")
-
-
 @pytest.mark.parametrize("path", ROUTES)
 def test_the_name_of_a_session_is_the_gateways_own(
     served: Gateway, upstream: Simulated, path: str

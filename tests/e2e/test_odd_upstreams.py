@@ -110,3 +110,21 @@ async def test_a_status_that_is_no_error_is_not_passed_on_as_one(
                 answer = await asyncio.to_thread(served.post, "/v1/messages", served.key(), ASKED)
                 assert answer.status_code == 502
                 assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_the_vendors_count_passes_as_it_came(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Its own spelling, fields that nobody here knows, and its headers."""
+    counted = b'{ "input_tokens": 14, "context_management": {"original_input_tokens": 1e2} }'
+    async with wire_server() as upstream:
+        upstream.script(whole(counted, headers={"anthropic-workspace-id": "wrkspc_1"}))
+        with served_by(upstream, tmp_path_factory) as served:
+            asked = {name: value for name, value in ASKED.items() if name != "max_tokens"}
+            answer = await asyncio.to_thread(
+                served.post, "/v1/messages/count_tokens", served.key(), asked
+            )
+    assert (answer.status_code, answer.content) == (200, counted)
+    assert answer.headers["anthropic-workspace-id"] == "wrkspc_1"
+    assert answer.headers["request-id"] == "req_1"
+    assert answer.headers["x-request-id"].startswith("req_")
