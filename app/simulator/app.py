@@ -18,6 +18,7 @@ from app.simulator.catalogue import list_models, show_model
 from app.simulator.control import control_routes
 from app.simulator.delivery import deliver, fail_early
 from app.simulator.errors import ApiError, error_body, error_type
+from app.simulator.openrouter.face import in_its_words, openrouter_routes, read_message
 from app.simulator.outcome import decide
 from app.simulator.prompt import read_prompt
 from app.simulator.state import Simulator
@@ -38,6 +39,8 @@ def create_simulator(
             Route("/v1/messages/count_tokens", _Endpoint(_count_tokens), methods=["POST"]),
             Route("/v1/models", _Endpoint(_models), methods=["GET"]),
             Route("/v1/models/{model_id}", _Endpoint(_models), methods=["GET"]),
+            Route("/api/v1/messages", _Endpoint(_openrouter), methods=["POST"]),
+            *openrouter_routes(),
             *control_routes(),
         ],
         exception_handlers={HTTPException: _no_such_route, ApiError: _control_error},
@@ -65,8 +68,17 @@ class _Endpoint:
 
 async def _messages(call: Call) -> None:
     await read_call(call)
+    await _serve(call)
+
+
+async def _openrouter(call: Call) -> None:
+    await read_message(call)
+    await _serve(call)
+
+
+async def _serve(call: Call) -> None:
     fault = call.simulator.faults.take(
-        call.body.get("model"),
+        call.entry.model,
         call.entry.raw_body,
         lambda fault: call.wire.kept_alive or fault.kind != "reset_kept_alive",
     )
@@ -74,7 +86,10 @@ async def _messages(call: Call) -> None:
         call.entry.fault = fault.kind
         if await fail_early(call, fault):
             return
-    await deliver(call, decide(call), fault)
+    outcome = decide(call)
+    if call.generation_id is not None:
+        in_its_words(call, outcome)
+    await deliver(call, outcome, fault)
 
 
 async def _count_tokens(call: Call) -> None:

@@ -34,6 +34,8 @@ class Call:
     journal: Journal
     """The one that the entry stands in, whatever is reset meanwhile."""
     body: JsonObject = field(default_factory=dict)
+    generation_id: str | None = None
+    """Where OpenRouter was asked: its name for the answer."""
 
     @property
     def account(self) -> str:
@@ -42,11 +44,10 @@ class Call:
 
     def headers(self, content_type: str = "application/json") -> dict[str, str]:
         resets_at = datetime.fromtimestamp(self.simulator.clock.now_s() + 1, UTC)
-        headers = {
-            "content-type": content_type,
-            "request-id": self.entry.request_id,
-            "anthropic-organization-id": "5a1b0c6e-0000-4000-8000-000000000000",
-        }
+        headers = {"content-type": content_type, "request-id": self.entry.request_id}
+        if self.generation_id is not None:
+            return headers | {"x-generation-id": self.generation_id}
+        headers["anthropic-organization-id"] = "5a1b0c6e-0000-4000-8000-000000000000"
         for name, limit, remaining in _LIMITS:
             headers[f"anthropic-ratelimit-{name}-limit"] = str(limit)
             headers[f"anthropic-ratelimit-{name}-remaining"] = str(remaining)
@@ -85,6 +86,11 @@ async def read_call(call: Call) -> None:
     """Authenticate, then read the body.  Raises ApiError."""
     check_key(api_key(call.wire.headers))
     check_version(call.wire.headers)
+    await read_json(call)
+
+
+async def read_json(call: Call) -> None:
+    """Read the body.  Raises ApiError."""
     raw = await call.wire.read_body()
     call.entry.raw_body = raw
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.simulator.call import Call
+from app.simulator.openrouter.generations import Generation, discount
 from app.simulator.outcome import Outcome
 from app.simulator.scripts import Fault
 from app.simulator.settlement import amount_nano_usd, cut_usage
@@ -25,6 +26,17 @@ def charge(call: Call, outcome: Outcome, fault: Fault, sent_tokens: int | None =
         attempt.model, outcome.message | {"usage": usage}, unsplit_1h=attempt.hour_marks
     )
     call.journal.charge(call.entry, amount, usage)
+    if call.generation_id is not None:
+        call.simulator.generations.note(
+            Generation(
+                call.generation_id,
+                str(outcome.message["model"]),
+                amount,
+                discount(attempt.model, usage, amount),
+                usage,
+                call.simulator.clock.now_s(),
+            )
+        )
 
 
 async def break_off(call: Call) -> None:

@@ -8,6 +8,8 @@ GET    /_sim/log       every request with its answer's status, usage and bill, o
 POST   /_sim/reset     forget the log, caches, scripts and clock; DELETE /_sim/log does the same
 POST   /_sim/clock     {"advance_s": 300} or {"now": "2026-11-29T12:00:00Z"}; models retire by it
 POST   /_sim/pace      {"latency_s": 0.2, "delta_interval_s": 0.01}, for every answer
+POST   /_sim/openrouter {"ready_after_s": 10, "cost_in_streams": false}: when /generation knows an
+                       answer, and whether a stream tells its cost; GET: what it billed by id
 POST   /_sim/faults    {"faults": [FAULT, ...], "repeat": false, "match": MATCH}
 POST   /_sim/replies   {"replies": [REPLY, ...], "repeat": false, "match": MATCH}
 DELETE /_sim/faults, /_sim/replies: forget those that wait
@@ -83,6 +85,8 @@ def control_routes() -> list[Route]:
         Route("/_sim/replies", _clear_replies, methods=["DELETE"]),
         Route("/_sim/clock", _set_clock, methods=["POST"]),
         Route("/_sim/pace", _set_pace, methods=["POST"]),
+        Route("/_sim/openrouter", _set_openrouter, methods=["POST"]),
+        Route("/_sim/openrouter", _openrouter_bill, methods=["GET"]),
     ]
 
 
@@ -169,6 +173,26 @@ async def _set_clock(request: Request) -> Response:
     else:
         raise invalid('give "advance_s" or "now"')
     return _answer({"now": clock.now_iso()})
+
+
+async def _set_openrouter(request: Request) -> Response:
+    generations, order = _simulator(request).generations, await _order(request)
+    after_s = order.get("ready_after_s", generations.ready_after_s)
+    if isinstance(after_s, bool) or not isinstance(after_s, int | float) or after_s < 0:
+        raise invalid("ready_after_s: seconds, at least 0")
+    generations.ready_after_s = float(after_s)
+    generations.cost_in_streams = bool(order.get("cost_in_streams", generations.cost_in_streams))
+    return _answer({"ready_after_s": after_s, "cost_in_streams": generations.cost_in_streams})
+
+
+async def _openrouter_bill(request: Request) -> Response:
+    """What each answer was billed, in nano-USD, and the ids that /generation was asked for."""
+    generations = _simulator(request).generations
+    billed = {
+        found.id: {"cost": found.cost, "cache_discount": found.cache_discount}
+        for found in generations.found.values()
+    }
+    return _answer({"generations": billed, "asked": generations.asked})
 
 
 async def _set_pace(request: Request) -> Response:

@@ -24,6 +24,7 @@ _IN_DELTA: Final = (
     "server_tool_use",
     "output_tokens_details",
     "iterations",
+    *("cost", "cost_details", "is_byok"),  # OpenRouter's own
 )
 
 

@@ -13,6 +13,7 @@ from app.simulator.scripts import Fault
 
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 COMMENT: Final = b": still here\n\n"
+PROCESSING: Final = b": OPENROUTER PROCESSING\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 GARBAGE: Final = b'event: content_block_delta\ndata: {"type": "content_block_de\n\n'
 

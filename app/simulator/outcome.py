@@ -69,7 +69,7 @@ def decide(call: Call) -> Outcome:
     check(request)
     chain = [request, *read_chain(request, simulator.clock.now_s())]
     first = _attempt(call, request)
-    reply = simulator.replies.take(body["model"], call.entry.raw_body)
+    reply = simulator.replies.take(call.entry.model, call.entry.raw_body)
     call.entry.scripted = reply is not None
     script = reply or _NOTHING
     hops = script.declines[: len(chain) - 1]

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from app.simulator.cache import PromptCache
 from app.simulator.clock import Clock
 from app.simulator.journal import Journal
+from app.simulator.openrouter.generations import Generations
 from app.simulator.scripts import Fault, ScriptedReply, Scripts, read_fault, read_reply
 
 
@@ -34,6 +35,7 @@ class Simulator:
     journal: Journal = field(default_factory=Journal)
     faults: Scripts[Fault] = field(default_factory=_fault_scripts)
     replies: Scripts[ScriptedReply] = field(default_factory=_reply_scripts)
+    generations: Generations = field(default_factory=Generations)
     requests: int = 0
     ids: int = 0
 
@@ -54,6 +56,7 @@ class Simulator:
             "journal": Journal,
             "faults": _fault_scripts,
             "replies": _reply_scripts,
+            "generations": Generations,
         }
         for name, make in fresh.items():
             setattr(self, name, make())

@@ -9,7 +9,7 @@ from typing import Final
 from app.simulator.call import Call
 from app.simulator.closing import begin, break_off, charge, leave
 from app.simulator.events import Event, answer_events, error_event
-from app.simulator.mishaps import DONE, GARBAGE, PING, in_pieces, odd_events
+from app.simulator.mishaps import DONE, GARBAGE, PING, PROCESSING, in_pieces, odd_events
 from app.simulator.outcome import Outcome
 from app.simulator.scripts import ENDINGS, Fault
 
@@ -47,6 +47,8 @@ class Streaming:
         call.wire.watch()
         headers = call.headers("text/event-stream; charset=utf-8") | fault.headers | extra
         await call.wire.start(200, headers)
+        if call.generation_id is not None:
+            await self._send_bytes(PROCESSING)
         for event in self._events():
             if self._breaks_before(event):
                 await self._fail(event)
@@ -115,6 +117,7 @@ class Streaming:
         """After the last event: nothing more, or what the script wants."""
         call, fault = self._call, self._fault
         if fault.kind != "after_stop":
+            await self._say_done()
             await call.wire.end()
             return
         if fault.then == "done":
@@ -133,6 +136,11 @@ class Streaming:
             await call.wire.hang_up()
         elif fault.then in ENDINGS or not call.wire.gone:
             await call.wire.end()
+
+    async def _say_done(self) -> None:
+        """OpenRouter says that it was all."""
+        if self._call.generation_id is not None:
+            await self._send_bytes(DONE)
 
     async def _ping_for_ever(self) -> None:
         while not await self._call.wire.pause(self._interval_s or _PING_S):
