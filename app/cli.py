@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -57,6 +57,7 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="instead of $TOLLKEEPER_CONFIG or ./config.yaml"),
 ]
+LogLevel = Literal["debug", "info", "warning", "error"]
 Json = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913 - every option is one
     *,
     config: Config = None,
     host: Annotated[str, typer.Option(help="what to listen on")] = "127.0.0.1",
@@ -85,11 +86,14 @@ def serve(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="answer from the built-in simulated upstream")
     ] = False,
+    log_level: Annotated[
+        LogLevel, typer.Option("--log-level", help="debug tells served calls too")
+    ] = "info",
 ) -> None:
     """Serve the gateway; the first start makes the database and the keys."""
     from app.commands import serve as gateway  # noqa: PLC0415
 
-    gateway.serve(gateway.Wanted(config, host, port, workers, simulate))
+    gateway.serve(gateway.Wanted(config, host, port, workers, simulate, log_level))
 
 
 @app.command()

@@ -27,8 +27,10 @@ from app.store.database.engine import open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
 from app.store.store import store_over
+from app.telemetry.call_log import CallLog
 from app.telemetry.logs import start_logging
 from app.telemetry.metrics import Metrics
+from app.telemetry.recorders import Recorders
 from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
 from app.web.running import RunningGateway
@@ -38,6 +40,7 @@ DEFAULT_DATABASE_URL = "sqlite:///data/tollkeeper.db"
 GC_THRESHOLD = 10_000
 SIMULATOR_VARIABLE = "TOLLKEEPER_SIMULATED_UPSTREAM"
 GOOD_CONFIG_VARIABLE = "TOLLKEEPER_GOOD_CONFIG"
+LOG_LEVEL_VARIABLE = "TOLLKEEPER_WORKERS_LOG_LEVEL"
 STARTUP_FAILURE = 3  # what tells a supervisor that a restart would fail the same way
 
 _log = logging.getLogger("tollkeeper")
@@ -57,7 +60,7 @@ def boot_from(environ: Mapping[str, str]) -> Boot:
 
 def app_from_environment() -> ASGIApp:
     """What each of several worker processes serves."""
-    start_logging()
+    start_logging(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
     boot = boot_from(environment(os.environ))
     try:
         return create_app(boot.settings(), boot)
@@ -76,7 +79,7 @@ def now_utc() -> datetime:
 
 
 def gateway_of(
-    settings: Settings, ledger: SqlLedger, recorder: Metrics, now: Callable[[], datetime]
+    settings: Settings, ledger: SqlLedger, recorder: Recorders, now: Callable[[], datetime]
 ) -> Gateway:
     """Everything that a call needs.  Raises ConfigError and ValueError."""
     return Gateway(
@@ -103,7 +106,7 @@ def create_app(
     Raises ConfigError and ValueError.
     """
     database = open_database(boot.database_url)
-    recorder = Metrics()
+    recorder = Recorders(Metrics(), CallLog())
     ledger = SqlLedger(
         database,
         lease_s=float(settings.ledger.lease_s),
@@ -126,6 +129,7 @@ def create_app(
         await _open(ledger)
         _settle_memory()
         watcher = asyncio.create_task(follow_config(running, boot, recorder))
+        _log.info("ready", extra={"pid": os.getpid()})
         try:
             yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
         finally:
@@ -134,6 +138,7 @@ def create_app(
             for upstream in (*running.gateway.upstreams.values(), *running.retired):
                 await upstream.close()
             await database.close()
+            _log.info("stopped", extra={"pid": os.getpid()})
 
     return build(running, lifespan)
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.budgets import WHOLE_PPM
-from app.core.ended import Ended
+from app.core.ended import Ended, Refused
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -152,5 +152,8 @@ class Recorder(Protocol):
     def record(self, call: Ended) -> None:
         """Note a finished call."""
 
-    def refused(self, code: str, key_id: str | None) -> None:
+    def refused(self, call: Refused) -> None:
         """Note a call that was refused before its hold, and so has no row."""
+
+    def not_counted(self, call: Refused) -> None:
+        """Note that the upstream would not count a prompt's tokens for a caller."""

@@ -13,8 +13,7 @@ from typing import TypeAlias
 
 from app.config.problems import ConfigError, Problem
 from app.config.settings import Settings
-from app.telemetry.metrics import Metrics
-from app.web.running import RunningGateway
+from app.web.running import Recorder, RunningGateway
 from app.wiring import Boot, global_budget, policy_of, retries_of, upstreams
 
 CONFIG_POLL_S = 1.0
@@ -28,7 +27,7 @@ _log = logging.getLogger("tollkeeper")
 Stamp: TypeAlias = tuple[int, int, int] | None
 
 
-def reload(running: RunningGateway, boot: Boot, recorder: Metrics) -> None:
+def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     """Take up the file as it is now; one that can't be used changes nothing."""
     try:
         settings = _refuse_empty(boot.settings())
@@ -82,7 +81,7 @@ def _refuse_empty(settings: Settings) -> Settings:
     return settings
 
 
-async def follow_config(running: RunningGateway, boot: Boot, recorder: Metrics) -> None:
+async def follow_config(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     """Reload on SIGHUP and whenever the file changes."""
     asked = asyncio.Event()
     with suppress(NotImplementedError, AttributeError, RuntimeError):

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +139,7 @@ def gateway(
     *,
     config: str | None = None,
     environ: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Gateway]:
     """`tollkeeper serve` in `folder`, calling `upstream_url` as if it were Anthropic."""
     port = free_port()
@@ -152,7 +153,7 @@ def gateway(
         "ANTHROPIC_BASE_URL": upstream_url,
         **(environ or {}),
     }
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
     own["PYTHONPATH"] = str(Path(__file__).parents[1])
     with (folder / "gateway.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=folder, env=own, stdout=log, stderr=log)

@@ -15,7 +15,7 @@ from app.api.client.routes import ClientApi
 from app.api.explorer import routes as explorer
 from app.core.errors import BadRequest, GatewayError, NotSupported, Refusal
 from app.store.records.fields import refusal
-from app.web.errors import envelope, error_headers, row_of
+from app.web.errors import envelope, error_headers, refused
 from app.web.headers import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """Any error raised on purpose, the framework's own included."""
     meant = _as_ours(request, error)
     if isinstance(meant, Refusal):
-        request.app.state.running.recorder.refused(row_of(meant).code, None)
+        request_id = request.scope.get(REQUEST_ID, "")
+        request.app.state.running.recorder.refused(refused(meant, request_id, None))
     return _answer(meant)
 
 

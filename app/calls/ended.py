@@ -38,7 +38,7 @@ class Course:
 
     __slots__ = (
         *("attempts", "charge", "is_open", "now_s", "started_s", "target", "ttft_ms"),
-        *("_begun_s", "_request_id", "_status"),
+        *("_begun_s", "_message", "_request_id", "_status"),
     )
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -51,6 +51,7 @@ class Course:
         self.is_open = False
         self._status: int | None = None
         self._request_id: str | None = None
+        self._message: str | None = None
 
     @property
     def number(self) -> int:
@@ -70,7 +71,7 @@ class Course:
     def begin(self, target: Target) -> None:
         """An attempt is about to be sent."""
         self.target, self.is_open = target, True
-        self._status = self._request_id = None
+        self._status = self._request_id = self._message = None
         self._begun_s = self.now_s()
 
     def answered(self, headers: Mapping[str, str]) -> None:
@@ -92,11 +93,15 @@ class Course:
                 self._request_id,
                 cost_nano_usd,
                 basis,
+                round((self._begun_s - self.started_s) * 1_000),
+                self._message,
             )
         )
 
     def failed(self, error: BaseException | None) -> None:
         """Note what the upstream said with an error."""
+        if isinstance(error, UpstreamError):
+            self._message = error.message
         if isinstance(error, APIStatusError):
             self._status = error.status
             self._request_id = error.headers.get(REQUEST_ID) or self._request_id

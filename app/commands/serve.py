@@ -28,7 +28,7 @@ from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, settings_file
 from app.config.unserved import unserved_variables
-from app.main import SIMULATOR_VARIABLE, create_app
+from app.main import LOG_LEVEL_VARIABLE, SIMULATOR_VARIABLE, create_app
 from app.store.database.sqlite import DatabaseInUse
 from app.store.database.stamp import Kind
 from app.telemetry.logs import start_logging
@@ -60,6 +60,7 @@ class Wanted:
     port: int
     workers: int
     simulate: bool
+    log_level: str = "info"
 
 
 def serve(wanted: Wanted) -> None:
@@ -96,7 +97,7 @@ def serve(wanted: Wanted) -> None:
             kind: Kind = "simulated" if wanted.simulate else "real"
             keys = answering(url, lambda: asyncio.run(_prepared(url, kind, key)))
             _welcome(address, key, keys, simulated=wanted.simulate)
-            _run(replace(boot, master_key=key.value), settings, listening, wanted.workers, address)
+            _run(replace(boot, master_key=key.value), settings, listening, wanted, address)
 
 
 @contextmanager
@@ -172,15 +173,15 @@ def _welcome(address: str, master: MasterKey, keys: FirstKeys, *, simulated: boo
 
 
 def _run(
-    boot: Boot, settings: Settings, listening: socket.socket, workers: int, address: str
+    boot: Boot, settings: Settings, listening: socket.socket, wanted: Wanted, address: str
 ) -> None:
-    start_logging()
+    start_logging(wanted.log_level)
     for warning in (*_warnings(settings), *unserved_variables(boot.environ)):
         _log.warning(warning)
-    if workers > 1:
-        os.environ |= _for_workers(boot)
+    if wanted.workers > 1:
+        os.environ |= {**_for_workers(boot), LOG_LEVEL_VARIABLE: wanted.log_level}
         with GoodConfig(boot) as good:
-            config = _server_config(WORKER_APP, settings, workers)
+            config = _server_config(WORKER_APP, settings, wanted.workers)
             supervisor = Workers(config, [listening], address, good)
             supervisor.run()
         failed = supervisor.failed
@@ -235,7 +236,7 @@ def _server_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and when it begins to drain."""
 
     def __init__(self, config: uvicorn.Config, address: str) -> None:
         super().__init__(config)
@@ -245,3 +246,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             say(f"Tollkeeper is ready on {self._address}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _log.info("draining", extra={"running": len(self.server_state.tasks)})
+        await super().shutdown(sockets)

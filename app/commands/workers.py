@@ -105,6 +105,11 @@ class Workers(Multiprocess):
         if self.failed:
             self.should_exit.set()
 
+    def terminate_all(self) -> None:
+        """Let each worker drain."""
+        _log.info("draining", extra={"workers": len(self.processes)})
+        super().terminate_all()
+
     def handle_hup(self) -> None:
         """Each worker reloads by itself; one that is still starting reads the file anyway."""
         self._good.keep()

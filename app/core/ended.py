@@ -43,7 +43,10 @@ class Basis(StrEnum):
 
 @value
 class Attempt:
-    """One try at an upstream, what it was charged and why."""
+    """One try at an upstream, what it was charged and why.
+
+    `begun_ms` is counted from the call's start; `message` is what the upstream said of its failure.
+    """
 
     upstream: str
     model: str
@@ -53,6 +56,19 @@ class Attempt:
     request_id: str | None = None
     cost_nano_usd: int = 0
     basis: Basis = Basis.REFUSED
+    begun_ms: int = 0
+    message: str | None = None
+
+
+@value
+class Refused:
+    """A call that was refused before its hold, and so has no row."""
+
+    request_id: str
+    key_id: str | None
+    status: int
+    code: str
+    message: str
 
 
 @value

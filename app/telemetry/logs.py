@@ -39,8 +39,13 @@ def blot(text: str) -> str:
     return SECRETS.sub("[secret]", text)
 
 
-def start_logging(level: int = logging.INFO) -> None:
-    """Send every logger's records to stderr as JSON lines."""
+def start_logging(level: str = "info") -> None:
+    """Send every logger's records to stderr as JSON lines.
+
+    What others' code says at level debug may hold bodies, so that level is for our own alone.
+    """
+    own = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=max(own, logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("tollkeeper").setLevel(own)

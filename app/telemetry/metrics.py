@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from app.core.ended import Charge, Ended
+    from app.core.ended import Charge, Ended, Refused
     from app.core.usage import Usage
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("tollkeeper.metrics")
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 TTFT_BUCKETS_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
 
@@ -122,6 +122,10 @@ class Metrics:
         )
         self._bound_exceeded.of[()] = 0  # shown before there are any
         self._unknown = _unknown_prices(registry)
+        self._dropped = Counts(
+            registry, "tollkeeper_telemetry_dropped", "Calls that telemetry lost.", "where"
+        )
+        self._dropped.of[("recorder",)] = 0  # shown before there are any
         self._config_refused = Gauge(
             "tollkeeper_config_refused",
             "1 while the config file as it stands was refused and an older one is in force.",
@@ -157,9 +161,16 @@ class Metrics:
             extra={"request_id": call.request_id, "key_id": call.key.id, "model": call.model},
         )
 
-    def refused(self, code: str, key_id: str | None) -> None:
+    def refused(self, call: Refused) -> None:
         """Count a call that was refused before its hold."""
-        self._refused.of[code, key_id or ""] += 1
+        self._refused.of[call.code, call.key_id or ""] += 1
+
+    def not_counted(self, call: Refused) -> None:
+        """Nothing: a count is no call."""
+
+    def dropped(self, where: str) -> None:
+        """Count what telemetry lost."""
+        self._dropped.of[(where,)] += 1
 
     def config_refused(self, *, refused: bool) -> None:
         """Show whether the config file as it stands was refused."""

@@ -15,6 +15,7 @@ import orjson
 from app.calls.retry_after import retry_after_s
 from app.core import errors
 from app.core.budgets import Shortfall
+from app.core.ended import Refused
 from app.core.money import usd_text
 from app.web.exchange import JSON, Dialect, Exchange
 from app.web.running import Header
@@ -86,6 +87,12 @@ def row_of(error: BaseException) -> Row:
         if cls in ROWS:
             return _kept_status(error, ROWS[cls]) if cls is errors.UpstreamError else ROWS[cls]
     return BUG
+
+
+def refused(error: errors.GatewayError, request_id: str, key_id: str | None) -> Refused:
+    """What has no row, as the recorders are told it."""
+    row = row_of(error)
+    return Refused(request_id, key_id, row.status, row.code, error.message)
 
 
 def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
@@ -182,7 +189,8 @@ async def guarded(endpoint: Endpoint, exchange: Exchange) -> None:
         raise
     except errors.GatewayError as error:
         if isinstance(error, errors.Refusal):
-            exchange.running.recorder.refused(row_of(error).code, exchange.key_id)
+            told = refused(error, exchange.request_id, exchange.key_id)
+            exchange.running.recorder.refused(told)
         await _answer(error, exchange)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug still answers
         _log.exception("unforeseen error", extra={"request_id": exchange.request_id})

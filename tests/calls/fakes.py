@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
-from app.core.ended import Ended
+from app.core.ended import Ended, Refused
 from app.core.errors import (
     APIResponseValidationError,
     BudgetExceeded,
@@ -247,5 +247,8 @@ class Recordings:
     def record(self, call: Ended) -> None:
         self.calls.append(call)
 
-    def refused(self, code: str, _key_id: str | None) -> None:
-        self.codes.append(code)
+    def refused(self, call: Refused) -> None:
+        self.codes.append(call.code)
+
+    def not_counted(self, call: Refused) -> None:
+        self.codes.append(call.code)

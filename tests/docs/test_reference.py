@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from app.api.client.paths import USUAL
 from app.config.prices import bundled_books
 from app.config.settings import Settings
+from app.core.ended import Refused
 from app.core.money import usd_text
 from app.core.pricing import Prices, price, prices_on, uncached
 from app.core.routing import Reason
@@ -115,7 +116,7 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
     }
     metrics = Metrics()
     metrics.record(call(0.2, 1_000))
-    metrics.refused("budget_exceeded", "key_1")
+    metrics.refused(Refused("req_1", "key_1", 402, "budget_exceeded", "it does not fit"))
     text = metrics.text().decode()
     shown = {}
     for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE):

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.app import build
+from app.core.ended import Refused
 from app.core.errors import LedgerUnavailable
 from app.web.running import RunningGateway
 from tests.running import MASTER_KEY
@@ -59,8 +60,8 @@ class Counted:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def refused(self, code: str, _key_id: str | None) -> None:
-        self.codes.append(code)
+    def refused(self, call: Refused) -> None:
+        self.codes.append(call.code)
 
 
 @asynccontextmanager

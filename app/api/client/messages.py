@@ -8,10 +8,11 @@ from typing import Any
 from app.api.client.incoming import incoming_of, read
 from app.calls.gateway import Incoming
 from app.calls.story import count_tokens, process
+from app.core.errors import UpstreamError
 from app.core.receipt import Receipt
 from app.dialects.anthropic.messages import parse, parse_count_tokens
 from app.web.auth import known_caller
-from app.web.errors import NATIVE, envelope
+from app.web.errors import NATIVE, envelope, refused
 from app.web.exchange import Exchange
 from app.web.headers import receipt_headers, vendors_own
 from app.web.running import Header
@@ -57,7 +58,11 @@ async def messages(exchange: Exchange) -> None:
 async def messages_count_tokens(exchange: Exchange) -> None:
     """Count a prompt: free, without a hold and without a rate limit."""
     incoming = await _incoming(exchange, counted=True)
-    counted = await count_tokens(incoming, exchange.running.gateway)
+    try:
+        counted = await count_tokens(incoming, exchange.running.gateway)
+    except UpstreamError as error:
+        exchange.running.recorder.not_counted(refused(error, exchange.request_id, incoming.key.id))
+        raise
     headers = [(b"x-request-id", exchange.request_id.encode()), *vendors_own(counted.headers)]
     await exchange.answer(200, headers, counted.body)
 

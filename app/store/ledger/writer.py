@@ -219,6 +219,8 @@ class BatchWriter:
         return make_windows(connection, self._process.statements, missing)
 
     def _answer(self, batch: Sequence[Entry], entered: Entered) -> None:
+        if self.broken:
+            _LOG.info("the ledger can be written again")
         self.broken = False
         for entry, outcome in zip(batch, entered.outcomes, strict=True):
             if isinstance(outcome, Waits) and isinstance(entry, Open):
