@@ -51,23 +51,30 @@ def presented(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
 
 
 async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key:
-    """The key that calls.  Raises InvalidApiKey, saying why to who holds the secret."""
+    """The first key that may call.  Raises InvalidApiKey, saying why to who holds the secret."""
     given = presented(headers)
-    key = None
+    why = ""
     for secret in given:
         key = keys.find_cached(secret) or await keys.find(secret)
-        if key is not None:
-            break
-    if key is None:
-        raise InvalidApiKey(_unknown(given))
+        if key is None:
+            continue
+        over = _why_over(key)
+        if not over:
+            return key
+        why = why or over
+    raise InvalidApiKey(why or _unknown(given))
+
+
+def _why_over(key: Key) -> str:
+    """Why the key, by the secret that was shown, may no longer call; empty where it may."""
     now = datetime.now(UTC)
     if key.revoked_at is not None:
-        raise InvalidApiKey("this API key was revoked")
+        return "this API key was revoked"
     if key.expires_at is not None and key.expires_at <= now:
-        raise InvalidApiKey(f"this API key expired at {key.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+        return f"this API key expired at {key.expires_at:%Y-%m-%d %H:%M:%S} UTC"
     if key.secret_ends_at is not None and key.secret_ends_at <= now:
-        raise InvalidApiKey("this API key was replaced by a newer one when it was rotated")
-    return key
+        return "this API key was replaced by a newer one when it was rotated"
+    return ""
 
 
 def _unknown(given: list[str]) -> str:

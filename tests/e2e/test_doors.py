@@ -282,6 +282,20 @@ def test_a_known_key_opens_whatever_stands_beside_it(served: Gateway) -> None:
         assert answer.status_code == 200, (foreign, answer.text)
 
 
+def test_a_key_that_may_call_opens_beside_one_that_no_longer_may(served: Gateway) -> None:
+    made = served.admin("POST", "keys", {"name": "revoked"})
+    served.admin("DELETE", f"keys/{made['id']}")
+    revoked, secret, url = made["key"], served.key(), f"{served.url}/v1/messages"
+    for bearer, api_key in ((revoked, secret), (secret, revoked)):
+        sent = {"authorization": f"Bearer {bearer}", "x-api-key": api_key}
+        assert served.http.post(url, json=HELLO, headers=sent).status_code == 200
+    for bearer, api_key in ((revoked, "tk-nobody"), ("tk-nobody", revoked)):
+        sent = {"authorization": f"Bearer {bearer}", "x-api-key": api_key}
+        answer = served.http.post(url, json=HELLO, headers=sent)
+        assert answer.status_code == 401
+        assert answer.json()["error"]["message"] == "this API key was revoked"
+
+
 def test_two_lines_of_betas_go_up_as_one_list(served: Gateway, upstream: Simulated) -> None:
     sent = [
         ("x-api-key", served.key()),
