@@ -10,7 +10,6 @@ from app.calls.opened import Opened
 from app.calls.receipts import opening_of, receipt_of
 from app.core.adaptation import adapt
 from app.core.measure import measure
-from app.core.model_names import check_served
 from app.core.routing import route
 from app.ports import Call
 
@@ -55,10 +54,8 @@ async def stream(
 async def count_tokens(incoming: Incoming, gateway: Gateway) -> TokenCount:
     """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
     policy, request = gateway.policy, incoming.request
-    chosen, model = route(
-        request, measure(request), policy.catalog, policy.rules, incoming.key.models
-    )
-    check_served(model, policy.catalog, gateway.now())
+    catalog = policy.catalog.at(gateway.now())
+    chosen, model = route(request, measure(request), catalog, policy.rules, incoming.key.models)
     if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
     upstream = gateway.upstreams[model.upstreams[0]]

@@ -9,7 +9,6 @@ from app.core.errors import ModelNotAllowed, ModelNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from app.core.models import Catalog, Model
 
@@ -19,6 +18,7 @@ MOST_LISTED = 8
 MOST_NAME_CHARS = 128
 NEAR = 0.6
 LEAST_HELD = 3  # characters
+LIST = "GET /v1/models lists what this key may use"
 _SEPARATORS = str.maketrans("._/: ", "-----")
 
 
@@ -73,29 +73,27 @@ def check_allowed(
 def model_not_found(
     name: str, catalog: Catalog, allowed: tuple[str, ...] | None, *, where: str = "model"
 ) -> ModelNotFound:
-    """What to say of a name that nothing goes by: the nearest ones that the key may use."""
+    """What to say of a name that nothing goes by: the nearest ones that the key may use.
+
+    Of a model that its vendor has retired: when, and what it advises.
+    """
+    gone = catalog.find_retired(name)
+    if gone is not None:
+        return ModelNotFound(f"{_ended(gone, catalog)}; {LIST}", param=where)
     near = nearest(name[:MOST_NAME_CHARS], tuple(nameable(catalog, allowed)))
     hint = f"did you mean {_either(near)}? " if near else ""
     return ModelNotFound(
-        f"the model {name[:MOST_NAME_CHARS]!r} does not exist here; {hint}"
-        "GET /v1/models lists what this key may use",
+        f"the model {name[:MOST_NAME_CHARS]!r} does not exist here; {hint}{LIST}",
         param=where,
     )
 
 
-def check_served(model: Model, catalog: Catalog, now: datetime) -> None:
-    """Raises ModelNotFound for a model that its vendor has retired: when, and what it advises."""
-    if model.retires is None or model.retires > now:
-        return
+def _ended(model: Model, catalog: Catalog) -> str:
     advice = ""
     if model.replacement is not None:
         offered = catalog.find(model.replacement) is not None
         advice = f"; it advises {model.replacement!r}" + ("" if offered else ", not offered here")
-    raise ModelNotFound(
-        f"the model {model.id!r} was retired by its vendor on {model.retires:%Y-%m-%d}{advice}; "
-        "GET /v1/models lists what this key may use",
-        param="model",
-    )
+    return f"the model {model.id!r} was retired by its vendor on {model.retires:%Y-%m-%d}{advice}"
 
 
 def nearest(name: str, names: tuple[str, ...]) -> tuple[str, ...]:

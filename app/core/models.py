@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -87,18 +87,44 @@ class Catalog:
     """Every offered model by id and by alias, and the tiers that `auto` routes between.
 
     `tiers` maps a tier's name to a model id, cheapest first: the last one is the strongest.
-    `price_list` knows models that are not offered too: another may have answered.
+    `price_list` knows models that are not offered too: another may have answered. `retired` are
+    those that were offered until their vendor ended them: see `at`.
     """
 
     models: Mapping[str, Model]
     aliases: Mapping[str, str]
     tiers: Mapping[str, str]
     price_list: PriceList = field(default_factory=lambda: PriceList({}))
+    retired: Mapping[str, Model] = field(default_factory=dict)
 
     def find(self, name: str) -> Model | None:
         """The model that a tier name, an id or an alias stands for."""
-        model_id = self.tiers.get(name) or self.aliases.get(name, name)
-        return self.models.get(model_id)
+        return self.models.get(self._meant(name))
+
+    def find_retired(self, name: str) -> Model | None:
+        """The retired model that a name stood for."""
+        return self.retired.get(self._meant(name))
+
+    def at(self, now: datetime) -> Catalog:
+        """What is offered at that moment: the vendor has retired some of it by then."""
+        return next((catalog for since, catalog in self._later if since <= now), self)
+
+    def _meant(self, name: str) -> str:
+        return self.tiers.get(name) or self.aliases.get(name, name)
+
+    @cached_property
+    def _later(self) -> tuple[tuple[datetime, Catalog], ...]:
+        """What is left from each retirement on, the last one first."""
+        ends = {model.retires for model in self.models.values() if model.retires is not None}
+        return tuple((end, self._without(end)) for end in sorted(ends, reverse=True))
+
+    def _without(self, now: datetime) -> Catalog:
+        models = self.models.items()
+        return replace(
+            self,
+            models={name: model for name, model in models if not model.is_retired(now)},
+            retired={name: model for name, model in models if model.is_retired(now)},
+        )
 
     @cached_property
     def offered_tiers(self) -> tuple[str, ...]:

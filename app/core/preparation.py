@@ -11,7 +11,7 @@ from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
-from app.core.model_names import check_allowed, check_served, model_not_found
+from app.core.model_names import check_allowed, model_not_found
 from app.core.money import PICO_PER_NANO, round_up
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
@@ -144,9 +144,8 @@ def prepare(
     Raises ModelNotFound, ModelNotAllowed and UnboundedCost.
     """
     size = measure(request)
-    chosen, model = route(request, size, policy.catalog, policy.rules, key.models)
-    check_served(model, policy.catalog, now)
-    day = now.date()
+    catalog, day = policy.catalog.at(now), now.date()
+    chosen, model = route(request, size, catalog, policy.rules, key.models)
     prices = _prices(model, day)
     limits = model.limits
     asked = request.max_tokens
@@ -159,18 +158,18 @@ def prepare(
             request, size = taken, measure(taken)
     marked, cache = plan(request, size, model, policy.cache)
     limited = key.limited or policy.globally_limited
-    others = _others(marked, size, key, policy.catalog, day, limited=limited)
+    others = _others(marked, size, key, catalog, day, limited=limited)
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
         raise _without_bound(most_cost.unbounded)
-    strongest = policy.catalog.strongest if chosen.tier is not None else None
+    strongest = catalog.strongest if chosen.tier is not None else None
     return Prepared(
         request=marked,
         route=chosen,
         model=model,
         prices=prices,
         strongest=_prices(strongest or model, day),
-        price_list=policy.catalog.price_list,
+        price_list=catalog.price_list,
         day=day,
         size=size,
         cache=cache,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from app.core.errors import ModelNotAllowed
@@ -54,6 +57,23 @@ def test_a_key_is_told_only_what_it_may_use() -> None:
     assert none.message == (
         "the model 'Sonnet' does not exist here; GET /v1/models lists what this key may use"
     )
+
+
+def test_a_retired_model_is_neither_listed_nor_advised() -> None:
+    end = datetime(2026, 11, 30, 17, tzinfo=UTC)
+    old = replace(CATALOG.models["haiku-model"], retires=end)
+    catalog = replace(CATALOG, models={**CATALOG.models, "haiku-model": old})
+    before, after = catalog.at(end - timedelta(seconds=1)), catalog.at(end)
+    assert list(nameable(before, None)) == [
+        *("auto", "haiku", "sonnet", "haiku-model", "sonnet-model", "modern-model", "small")
+    ]
+    assert list(nameable(after, None)) == ["auto", "sonnet", "sonnet-model", "modern-model"]
+    assert "'haiku" not in model_not_found("Haiku", after, None).message
+    for name in ("haiku", "haiku-model", "small"):
+        assert model_not_found(name, after, None).message == (
+            "the model 'haiku-model' was retired by its vendor on 2026-11-30; "
+            "GET /v1/models lists what this key may use"
+        )
 
 
 def test_a_name_of_any_length_is_told_short() -> None:

@@ -284,6 +284,16 @@ def test_what_adapting_adds_is_held_too() -> None:
     assert forced.bound.input_tokens == plain.bound.input_tokens + 87 + 8 + 2 * 15
 
 
+def test_auto_goes_to_another_tier_once_the_model_of_one_is_retired() -> None:
+    hour = datetime(2026, 11, 30, 17, tzinfo=UTC)
+    for ended, other in ((HAIKU, SONNET), (SONNET, HAIKU)):
+        models = {**CATALOG.models, ended.id: replace(ended, retires=hour)}
+        policy = replace(POLICY, catalog=replace(CATALOG, models=models))
+        for text in ("hi", "x" * 10_000):
+            asked = Request("auto", ({"role": "user", "content": text},), max_tokens=10)
+            assert prepare(asked, KEY, policy, hour).model.id == other.id
+
+
 def test_a_model_is_served_until_the_hour_of_its_retirement_and_then_told_as_retired() -> None:
     hour = datetime(2026, 11, 30, 17, tzinfo=UTC)
     old = replace(SONNET, retires=hour, replacement=HAIKU.id)

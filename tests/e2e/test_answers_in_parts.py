@@ -292,4 +292,10 @@ def test_the_last_hour_of_a_model(served: Gateway, upstream: Simulated) -> None:
         assert "'claude-sonnet-4-5-20250929' was retired by its vendor on 2026-11-30" in message
         assert "it advises 'claude-sonnet-5-5'" in message
     assert len(upstream.log()) == arrived
+    own = {"x-api-key": secret}
+    url = f"{served.url}/v1/models"
+    listed = served.http.get(url, headers=own).json()["data"]
+    assert not [model["id"] for model in listed if "sonnet-4-5" in model["id"]]
+    assert served.http.get(f"{url}/claude-sonnet-4-5", headers=own).status_code == 404
     turn_to(served.folder, DAY)
+    assert served.http.get(f"{url}/claude-sonnet-4-5", headers=own).status_code == 200

@@ -23,7 +23,8 @@ MODELS = "/models"
 async def models(exchange: Exchange) -> None:
     """The list, or one of its objects."""
     key = await known_caller(exchange)
-    catalog = exchange.running.gateway.policy.catalog
+    gateway = exchange.running.gateway
+    catalog = gateway.policy.catalog.at(gateway.now())
     listed = list(listing(catalog, key))
     wanted = exchange.scope["path"].partition(MODELS)[2].strip("/")
     body: dict[str, Any]
