@@ -167,6 +167,14 @@ def simulate(
     run(host, port, as_json=as_json)
 
 
+@app.command()
+def doctor(*, config: Config = None, as_json: Json = False) -> None:
+    """Look at config, database, upstream keys, clock, Redis and disk; exit 1 if one fails."""
+    from app.commands.doctor import doctor as look  # noqa: PLC0415
+
+    look(config, as_json=as_json)
+
+
 @config_commands.command("check")
 def config_check(*, config: Config = None, as_json: Json = False) -> None:
     """Say whether the configuration can be used, or everything that is wrong with it."""
