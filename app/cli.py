@@ -105,8 +105,12 @@ def spend(  # noqa: PLR0913 - every option is one
             metavar="GROUPS", help="of key,model,team,hour,day,month,user,tag, with commas"
         ),
     ] = "key",
-    since: Annotated[str | None, typer.Option("--from", metavar="D", help="first day, UTC")] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="D", help="last day, UTC")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="D", help="first day or moment, UTC")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="D", help="the day or moment after the last, UTC")
+    ] = None,
     key: Annotated[str | None, typer.Option(help="one key's: its id, name or prefix")] = None,
     team: Annotated[str | None, typer.Option(help="one team's: its id or name")] = None,
     model: Annotated[str | None, typer.Option(help="one model's: a tier, an id or alias")] = None,

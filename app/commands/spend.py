@@ -92,6 +92,8 @@ def _nothing(wanted: Wanted, filters: Mapping[str, str]) -> str:
     if filters:
         return "Nothing that was spent fits the filters."
     in_time = wanted.since or wanted.until
+    if wanted.since is not None and wanted.since == wanted.until:
+        return f"Nothing lies between {wanted.since} and itself: --to is the day after the last."
     return "Nothing was spent in that time." if in_time else "Nothing was spent yet."
 
 

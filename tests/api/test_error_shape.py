@@ -360,6 +360,35 @@ ODD_FIELDS = [
 ]
 
 
+SAID_TWICE = [
+    # method, path, body, the name
+    (
+        "POST",
+        "keys",
+        '{"name": "a", "max_budget_usd": "1.00", "max_budget_usd": null}',
+        "max_budget_usd",
+    ),
+    ("POST", "keys", '{"name": "a", "n\\u0061me": "b"}', "name"),
+    ("POST", "keys", '{"name": "a", "model_budgets": {"haiku": "1.00", "haiku": "9.00"}}', "haiku"),
+    ("POST", "keys", '{"name": "a", "metadata": {"k": "1", "k": "1"}}', "k"),
+    ("PATCH", "keys/key_1", '{"rpm": 5, "rpm": null}', "rpm"),
+    ("POST", "keys/key_1/rotate", '{"overlap_s": 0, "overlap_s": 9}', "overlap_s"),
+    ("POST", "teams", '{"name": "a", "name": "a"}', "name"),
+    ("PATCH", "teams/team_1", '{"budget_window": "day", "budget_window": "none"}', "budget_window"),
+    ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "cost_usd": "2.00"}', "cost_usd"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "name"), SAID_TWICE)
+def test_a_name_said_twice_in_a_body_is_refused(
+    served: Gateway, method: str, path: str, body: str, name: str
+) -> None:
+    answer = sent(served, method, f"/admin/{path}", MASTER_KEY, content=body.encode())
+    assert_shape(answer, f"/admin/{path}", 400, "invalid_request", "")
+    error = answer.json()["error"]
+    assert (error["param"], error["message"]) == (name, f"{name} is given 2 times")
+
+
 @pytest.mark.parametrize(("body", "param"), ODD_FIELDS)
 def test_an_odd_field_is_a_400_that_names_it(served: Gateway, body: str, param: str) -> None:
     answer = sent(served, "POST", "/admin/keys", MASTER_KEY, content=body.encode())

@@ -7,6 +7,7 @@ import pytest
 from tests.cli.processes import run, serving
 
 HERE = "sqlite:///data/tollkeeper.db"
+SIMULATED = "sqlite:///data/simulated.db"
 
 
 def keys(folder: Path, url: str) -> list[tuple[str, str]]:
@@ -23,27 +24,27 @@ def test_a_gateways_database_goes_to_postgresql_and_back(
         body = {"model": "haiku", "messages": [{"role": "user", "content": "Hello"}]}
         answer = gateway.http.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers)
         assert answer.status_code == 200
-        refused = run(tmp_path, "db", "copy", "--from", HERE, "--to", blank_postgres_url)
+        refused = run(tmp_path, "db", "copy", "--from", SIMULATED, "--to", blank_postgres_url)
         assert refused.code == 1
         assert "another gateway process is using" in refused.err
     spent = answer.headers["x-tollkeeper-cost-usd"]
     assert spent != "0.00"
 
-    there = run(tmp_path, "db", "copy", "--from", HERE, "--to", blank_postgres_url, "--json")
+    there = run(tmp_path, "db", "copy", "--from", SIMULATED, "--to", blank_postgres_url, "--json")
     told = there.json()
-    assert told["from"] == HERE
+    assert told["from"] == SIMULATED
     assert (told["rows"]["requests"], told["rows"]["keys"], told["rows"]["teams"]) == (1, 1, 0)
     back = run(tmp_path, "db", "copy", "--from", blank_postgres_url, "--to", "sqlite:///back.db")
     lines = back.lines()
     assert "requests: 1 rows" in lines
     total = sum(told["rows"].values())
     assert any(line.endswith(f"was copied to sqlite:///back.db: {total} rows.") for line in lines)
-    originals = keys(tmp_path, HERE)
+    originals = keys(tmp_path, SIMULATED)
     assert [usd for _, usd in originals] == [spent]
     assert keys(tmp_path, blank_postgres_url) == originals
     assert keys(tmp_path, "sqlite:///back.db") == originals
 
-    again = run(tmp_path, "db", "copy", "--from", HERE, "--to", blank_postgres_url)
+    again = run(tmp_path, "db", "copy", "--from", SIMULATED, "--to", blank_postgres_url)
     assert (again.code, again.out) == (1, "")
     assert again.err.startswith("Error: the target is not empty: it has rows in ")
     url = {"TOLLKEEPER_DATABASE_URL": blank_postgres_url}

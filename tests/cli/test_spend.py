@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,12 +70,11 @@ def test_keys_are_shown_by_name(spent: Path) -> None:
 
 
 async def more_calls(url: str) -> list[str]:
-    """One cent by each of two keys of one name; one call has tags and a user that are not nice."""
+    """One cent by each of two keys of one name; one call has tags, the other a user."""
     till = await open_till(url)
     twins = [await till.key(name="twin"), await till.key(name="twin")]
-    await till.call(reservation(twins[0], tags=("env=prod", "\x1b[31mred", "a\nb")), 10_000_000)
-    nasty = "\x9b2J\u202euser"
-    await till.call(reservation(twins[1], tags=("env=prod",), end_user=nasty), 10_000_000)
+    await till.call(reservation(twins[0], tags=("env=prod", "red", "ab")), 10_000_000)
+    await till.call(reservation(twins[1], tags=("env=prod",), end_user="user"), 10_000_000)
     await close_till(till)
     return [key.id for key in twins]
 
@@ -108,7 +110,14 @@ def test_spend_can_be_narrowed_to_a_key_a_model_a_user_or_a_tag(spent: Path) -> 
 
 @pytest.mark.parametrize("by", ["tag", "user", "tag,user"])
 def test_what_callers_wrote_commands_no_terminal(spent: Path, by: str) -> None:
-    asyncio.run(more_calls(f"sqlite:///{spent / 'data' / 'tollkeeper.db'}"))
+    file = spent / "data" / "tollkeeper.db"
+    asyncio.run(more_calls(f"sqlite:///{file}"))
+    # Rows of a ledger that took texts as they came.
+    with closing(sqlite3.connect(file)) as ledger, ledger:
+        tags = json.dumps(["env=prod", "\x1b[31mred", "a\nb"])
+        ledger.execute("UPDATE requests SET tags = ? WHERE tags LIKE '%red%'", [tags])
+        nasty = "\x9b2J\u202euser"
+        ledger.execute("UPDATE requests SET end_user = ? WHERE end_user = 'user'", [nasty])
     for options in ((), ("--json",)):
         out = run(spent, "spend", "--by", by, *options, COLUMNS="120").out
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out)
@@ -144,6 +153,14 @@ def test_days_outside_the_spend_show_nothing(spent: Path) -> None:
     assert ended.lines() == ["Nothing was spent in that time."]
     since = run(spent, "spend", "--by", "model", "--from", str(TODAY), "--json").json()
     assert [row["model"] for row in since["data"]] == [HAIKU]
+
+
+def test_the_day_that_ends_a_range_is_not_in_it(spent: Path) -> None:
+    told = run(spent, "spend", "--from", str(TODAY), "--to", str(TODAY)).lines()
+    assert told == [f"Nothing lies between {TODAY} and itself: --to is the day after the last."]
+    tomorrow = str(TODAY + timedelta(days=1))
+    whole = run(spent, "spend", "--from", str(TODAY), "--to", tomorrow, "--json").json()
+    assert whole["total_cost_usd"] == "0.017500001"
 
 
 @pytest.mark.parametrize("options", [("--by", "week"), ("--from", "yesterday")])

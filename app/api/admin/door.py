@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -67,7 +69,10 @@ class WholeRequest(Request):
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body, an object; nothing at all is an empty one.  Raises BadRequest, RequestTooLarge."""
+    """The body, an object that names each field once; nothing at all is an empty one.
+
+    Raises BadRequest and RequestTooLarge.
+    """
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -79,7 +84,16 @@ async def json_object(request: Request) -> dict[str, Any]:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")
+    with suppress(RecursionError):  # nothing that is known nests, so it is refused all the same
+        json.loads(body.decode() or "{}", object_pairs_hook=_named_once, parse_int=str)
     return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    times = Counter(name for name, _ in pairs)
+    for name, count in times.items():
+        if count > 1:
+            raise BadRequest(f"{name[:100]} is given {count} times", param=name[:100])
 
 
 def query_names(dependant: Dependant) -> list[str]:

@@ -15,13 +15,17 @@ _DAY_OR_MOMENT = {"anyOf": [{"type": "string", "format": kind} for kind in ("dat
 # What the store checks stands in the description alone: the store's refusal says more.
 TimeFrom = Annotated[
     str | None,
-    Field(alias="from", description="A day, or a moment.", json_schema_extra=_DAY_OR_MOMENT),
+    Field(
+        alias="from",
+        description="A day, UTC, or a moment; included.",
+        json_schema_extra=_DAY_OR_MOMENT,
+    ),
 ]
 TimeTo = Annotated[
     str | None,
     Field(
         alias="to",
-        description="A day, which is included, or a moment, which is not.",
+        description="A day, UTC, or a moment; excluded.",
         json_schema_extra=_DAY_OR_MOMENT,
     ),
 ]

@@ -10,7 +10,6 @@ from app.core.errors import BadRequest
 
 US_PER_S = 1_000_000
 US_PER_DAY = 86_400 * US_PER_S
-LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -52,15 +51,6 @@ def parse_us(text: str, *, param: str) -> int:
         raise BadRequest(f"{param} is not a date or an ISO 8601 time: {text!r}", param=param) from (
             error
         )
-
-
-def after_us(text: str, *, param: str) -> int:
-    """The first instant that is not before the end of `text`: the next day for a date.
-
-    The last day of all ends with the last instant there is.
-    """
-    us = parse_us(text, param=param)
-    return min(us + US_PER_DAY, microseconds(LAST)) if is_day(text) else us
 
 
 def last_us(text: str, *, param: str) -> int:

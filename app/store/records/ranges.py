@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement
 
 from app.core.errors import BadRequest
-from app.store.database.moments import after_us, day_text, is_day, parse_us
+from app.store.database.moments import US_PER_DAY, day_text, parse_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,11 @@ class Range:
 
     from_us: int | None = None
     before_us: int | None = None
-    whole_days: bool = True
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether it begins and ends at a midnight, UTC."""
+        return not any(us is not None and us % US_PER_DAY for us in (self.from_us, self.before_us))
 
     def within(self, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """Conditions on a moment in microseconds."""
@@ -30,14 +34,12 @@ class Range:
 
 
 def range_of(from_: str | None, to: str | None) -> Range:
-    """Days, both of them included, or moments, `to` excluded.
+    """Days or moments, `from_` included and `to` excluded; a day is its first instant, UTC.
 
     Raises BadRequest, also for a range that ends before it begins.
     """
     from_us = None if from_ is None else parse_us(from_, param="from")
-    if to is None:
-        return Range(from_us, None, from_ is None or is_day(from_))
-    before_us = after_us(to, param="to")
-    if from_us is not None and (before_us < from_us or (is_day(to) and before_us <= from_us)):
+    before_us = None if to is None else parse_us(to, param="to")
+    if from_us is not None and before_us is not None and before_us < from_us:
         raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param="to")
-    return Range(from_us, before_us, all(text is None or is_day(text) for text in (from_, to)))
+    return Range(from_us, before_us)

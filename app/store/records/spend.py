@@ -69,9 +69,9 @@ class Reports:
     ) -> dict[str, Any]:
         """`{"data": rows, "total_cost_usd": …}` of finished calls by the time of their hold.
 
-        `from_` and `to` are days, both included, or moments, `to` excluded; `filters` are of
-        SPEND_FILTERS, `team` a name or an id. A call with two tags is in two rows but once in the
-        total. Raises BadRequest.
+        `from_` and `to` are days or moments, `to` excluded; `filters` are of SPEND_FILTERS, `team`
+        a name or an id. A call with two tags is in two rows but once in the total. Raises
+        BadRequest.
         """
         for name in group_by:
             if name not in GROUPS:

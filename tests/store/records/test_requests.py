@@ -49,6 +49,7 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     assert await listed(from_=second) == [ids[3], ids[2], ids[1]]
     assert await listed(to=second) == [ids[0]]
     assert await listed(from_="2030-01-01") == []
+    assert await listed(from_="2020-01-01", to=second[:10]) == []
     first = await till.requests.list(limit=3)
     rest = await till.requests.list(cursor=first["next_cursor"], limit=3)
     assert [row["id"] for row in first["data"] + rest["data"]] == ids[::-1]

@@ -146,7 +146,7 @@ async def test_the_total_counts_a_call_once_under_any_grouping(till: Till) -> No
                 assert sum(row["requests"] for row in found["data"]) == 4, groups
 
 
-async def test_both_days_of_a_range_are_included_and_a_moment_ends_it(till: Till) -> None:
+async def test_a_range_begins_with_its_first_day_and_ends_before_its_last(till: Till) -> None:
     await spend_a_little(till)
     now = datetime.now(UTC)
     tomorrow = (now + timedelta(days=1)).date().isoformat()
@@ -154,7 +154,10 @@ async def test_both_days_of_a_range_are_included_and_a_moment_ends_it(till: Till
     later = (now + timedelta(hours=1)).isoformat()
     for groups in (("key",), ("user",)):  # over roll-ups and over rows
         for dates, total in (
-            ({"from_": today(), "to": today()}, "0.07"),
+            ({"from_": today(), "to": tomorrow}, "0.07"),
+            ({"from_": today(), "to": today()}, "0.00"),
+            ({"to": today()}, "0.00"),
+            ({"from_": f"{today()}T00:00:00Z", "to": f"{tomorrow}T01:00:00+01:00"}, "0.07"),
             ({"from_": yesterday, "to": tomorrow}, "0.07"),
             ({"from_": tomorrow}, "0.00"),
             ({"to": yesterday}, "0.00"),
