@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app.core.measure import has_late_system
+from app.core.measure import ends_with_answer, has_late_system
 from app.core.models import EFFORTS
-from app.core.request import as_blocks
+from app.core.request import CONTINUE, as_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from app.core.request import Block, Message, Request
 
 SAMPLING = ("temperature", "top_p", "top_k")
+PREFILL = "prefill"
+"""What a begun answer is called where it is reported."""
 
 
 def adapt(request: Request, model: Model) -> Request:
@@ -27,7 +29,19 @@ def adapt(request: Request, model: Model) -> Request:
     adapted = _effort(adapted, model)
     if request.options:
         adapted = _forced_tool(adapted, model)
-    return _late_system(adapted, model)
+    return _late_system(_begun_answer(adapted, model), model)
+
+
+def _begun_answer(request: Request, model: Model) -> Request:
+    """An answer that the caller began: a model that takes none is asked to continue it."""
+    if model.accepts.prefill or not ends_with_answer(request):
+        return request
+    return replace(
+        request,
+        wishes=(*request.wishes, CONTINUE),
+        dropped=(*request.dropped, PREFILL),
+        original=None,
+    )
 
 
 def _tokens(request: Request, model: Model) -> Request:

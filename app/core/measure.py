@@ -120,6 +120,11 @@ def has_late_system(request: Request) -> bool:
     return "system" in [message.get("role") for message in request.messages]
 
 
+def ends_with_answer(request: Request) -> bool:
+    """Whether the last turn is the assistant's: an answer that the caller began."""
+    return bool(request.messages) and request.messages[-1].get("role") == "assistant"
+
+
 def list_entries(messages: tuple[Message, ...]) -> int:
     """Lines of the last user turn that begin like an entry of a list."""
     return _entries(last_user_text(messages))

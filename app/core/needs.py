@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from app.core.measure import has_late_system
+from app.core.measure import ends_with_answer, has_late_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def refusals(request: Request, size: Measure, model: Model) -> tuple[Need, ...]:
         found += _refused_options(request, model)
     if not accepts.late_system and has_late_system(request):
         found.append("needs_system")
-    if not accepts.prefill and request.messages and request.messages[-1].get("role") == "assistant":
+    if not accepts.prefill and ends_with_answer(request):
         found.append("needs_prefill")
     if likely_tokens(size, model) > model.limits.context_window_tokens:
         found.append("needs_context")

@@ -19,6 +19,12 @@ Message: TypeAlias = Mapping[str, Any]
 
 EMPTY: Mapping[str, Any] = {}
 
+CONTINUE = (
+    "Your last message is the beginning of your answer. Continue from exactly where it ends: "
+    "no preface, and nothing of it again."
+)
+"""A wish: what an answer that the caller began becomes on models that take none."""
+
 
 @value
 class Request:
@@ -56,10 +62,13 @@ class Request:
 def with_wishes(messages: Sequence[Message], wishes: Sequence[str]) -> list[Message]:
     """The messages as they are sent: the wishes stand at the end of the last one to the assistant.
 
-    Where that is a text of its own, it becomes a block; its marks stay where they are.
+    Where that is a text of its own, it becomes a block; its marks stay where they are. A wish to
+    continue follows what is to be continued.
     """
     turns = list(messages)
     blocks: list[Block] = [{"type": "text", "text": wish} for wish in wishes]
+    if CONTINUE in wishes:
+        return [*turns, {"role": "user", "content": blocks}]
     for n in range(len(turns) - 1, -1, -1):
         if turns[n].get("role") != "assistant":
             turns[n] = {**turns[n], "content": [*as_blocks(turns[n].get("content")), *blocks]}

@@ -8,7 +8,7 @@ import pytest
 from app.core.adaptation import adapt
 from app.core.models import EFFORTS as LEVELS
 from app.core.models import Accepts, Model
-from app.core.request import Request
+from app.core.request import CONTINUE, Request
 from tests.core.catalogs import HAIKU, MODERN, SONNET
 
 USER = {"role": "user", "content": "hi"}
@@ -134,6 +134,19 @@ def test_a_forced_tool_becomes_a_wish_where_it_is_refused() -> None:
         "type": "auto"
     }
     assert adapt(asked(tool_choice=choice), SONNET).options["tool_choice"] == choice
+
+
+def test_an_answer_that_was_begun_is_asked_to_go_on_where_it_can_not_be_prefilled() -> None:
+    turns = (USER, {"role": "assistant", "content": "The answer is"})
+    begun = replace(asked(), messages=turns)
+    adapted = adapt(begun, accepting(prefill=False))
+    assert adapted.messages == turns
+    assert adapted.wishes == (CONTINUE,)
+    assert adapted.dropped == ("prefill",)
+    assert adapted.original is None
+    assert adapt(begun, accepting(prefill=True)) is begun
+    answered = replace(asked(), messages=(*turns, USER))
+    assert adapt(answered, accepting(prefill=False)) is answered
 
 
 OWN_EFFORTS = [

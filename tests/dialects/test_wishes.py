@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core.request import Block, Message, Request, with_wishes
+from app.core.request import CONTINUE, Block, Message, Request, with_wishes
 from app.dialects.anthropic.wire import count_tokens_body, encode
 from app.dialects.openai_chat import request as chat
 from app.dialects.openai_responses import request as responses
@@ -116,3 +116,46 @@ def test_on_responses_a_wish_travels_within_the_sealed_thinking_that_it_led_to()
     assert second["messages"][1]["content"][0] == thinking
     assert len(second["messages"][2]["content"]) == 1
     assert first.get("system") == second.get("system")
+
+
+BEGUN: list[dict[str, Any]] = [
+    {"role": "user", "content": LONG},
+    {"role": "assistant", "content": "The answer is"},
+]
+ASKED_ON: Message = {"role": "user", "content": [{"type": "text", "text": CONTINUE}]}
+
+
+def test_an_answer_that_was_begun_is_asked_to_go_on_behind_the_last_breakpoint() -> None:
+    fields = {"model": "auto", "max_tokens": 9, "response_format": {"type": "json_object"}}
+    call = chat.parse(orjson.dumps({**fields, "messages": BEGUN}))
+    body = sent(call.request)
+    question, begun, asked_on = body["messages"]
+    assert question["content"] == LONG
+    marked = {"type": "ephemeral"}
+    assert begun["content"] == [
+        {"type": "text", "text": "The answer is", "cache_control": marked},
+    ]
+    assert [block["text"] for block in asked_on["content"]] == [*call.request.wishes, CONTINUE]
+
+
+def test_on_responses_the_thinking_on_a_begun_answer_finds_what_it_was_asked() -> None:
+    fields: dict[str, Any] = {
+        "model": "auto",
+        "max_output_tokens": 9,
+        "include": ["reasoning.encrypted_content"],
+    }
+    first = responses.parse(orjson.dumps({**fields, "input": BEGUN}))
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    seal = first.seal(thinking, replace(OPENING, dropped=("prefill",)))
+    history = [
+        *BEGUN,
+        {"type": "reasoning", "summary": [], "encrypted_content": seal},
+        {"role": "assistant", "content": "42."},
+        {"role": "user", "content": "Sure?"},
+    ]
+    second = sent(responses.parse(orjson.dumps({**fields, "input": history})).request)
+    assert sent(first.request)["messages"][-1] == ASKED_ON
+    roles = [message["role"] for message in second["messages"]]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    assert second["messages"][2] == ASKED_ON
+    assert second["messages"][3]["content"][0] == thinking

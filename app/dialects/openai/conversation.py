@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from app.core.request import Block, Message, with_wishes
+from app.core.request import CONTINUE, Block, Message, with_wishes
 from app.dialects.json_text import loads
 from app.dialects.json_values import as_name, as_object, check_depth, refuse
-from app.dialects.openai.content import as_blocks
+from app.dialects.openai.content import SHORTENED, Breakpoints, as_blocks
 
 # Said by the user where the vendor wants a word of theirs and there is none.
 GO_AHEAD = "Go ahead."
@@ -29,7 +29,7 @@ _UNFIT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 class Conversation:
     """A conversation as far as it has been read; `sent_ids` are those of its tool calls so far."""
 
-    breakpoint_mark: Block
+    breakpoints: Breakpoints = field(default_factory=Breakpoints)
     system: list[Block] = field(default_factory=list)
     turns: list[Message] = field(default_factory=list)
     unknown_fields: list[str] = field(default_factory=list)
@@ -66,8 +66,8 @@ class Conversation:
         """Put back what was added to the prompt of the assistant's turn that begins now."""
         if wishes and not self.turns:
             self.add("user", GO_AHEAD)
-        if wishes and self.turns[-1]["role"] != "assistant":
-            self.turns[-1] = with_wishes(self.turns[-1:], wishes)[0]
+        if wishes and (self.turns[-1]["role"] != "assistant" or CONTINUE in wishes):
+            self.turns = with_wishes(self.turns, wishes)
 
     def call(self, call_id: str, value: object, where: str) -> Block:
         """A tool call under an id and a name that the vendor takes."""
@@ -82,6 +82,8 @@ class Conversation:
 
     def complete(self, where: str) -> None:
         """Refuse a conversation without a word; a system prompt alone is to be acted upon."""
+        if self.breakpoints.shortened:
+            self.unknown_fields.append(SHORTENED)
         if self.turns:
             return
         if not self.system:

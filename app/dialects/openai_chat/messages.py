@@ -20,7 +20,7 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai.content import as_blocks, lifetime
+from app.dialects.openai.content import as_blocks
 from app.dialects.openai.conversation import Conversation
 from app.dialects.openai_chat.parts import ASSISTANT_PARTS, SYSTEM_PARTS, USER_PARTS, read_content
 
@@ -79,7 +79,7 @@ class ChatConversation(Conversation):
 def read_messages(given: object) -> ChatConversation:
     """The whole conversation.  Raises BadRequest and UnsupportedParameter."""
     messages = as_list(given, "messages", MOST_MESSAGES)
-    conversation = ChatConversation(lifetime(messages))
+    conversation = ChatConversation()
     for n, one in enumerate(messages):
         where = f"messages[{n}]"
         message = as_object(one, where)
@@ -107,9 +107,7 @@ def _refuse_unanswered(conversation: ChatConversation) -> None:
 def _content(
     conversation: ChatConversation, message: Message, where: str, kinds: tuple[str, ...]
 ) -> str | list[Block]:
-    return read_content(
-        message.get("content"), f"{where}.content", kinds, conversation.breakpoint_mark
-    )
+    return read_content(message.get("content"), f"{where}.content", kinds, conversation.breakpoints)
 
 
 def _marked(content: str | list[Block], message: Message, where: str) -> str | list[Block]:

@@ -8,7 +8,7 @@ from typing import Any
 from app.core.request import Block
 from app.dialects.ceilings import MOST_PARTS
 from app.dialects.json_values import as_list, as_object, as_text, one_of, refuse, unsupported
-from app.dialects.openai.content import marked_block
+from app.dialects.openai.content import Breakpoints, marked_block
 from app.dialects.openai.files import file_block, image_block
 
 SYSTEM_PARTS = ("text",)
@@ -17,7 +17,7 @@ USER_PARTS = ("text", "image_url", "file")
 
 
 def read_content(
-    content: object, where: str, kinds: tuple[str, ...], breakpoint_mark: Block
+    content: object, where: str, kinds: tuple[str, ...], breakpoints: Breakpoints
 ) -> str | list[Block]:
     """A string as it came, or the blocks of a list of parts; blank text blocks are left out."""
     if type(content) is str:
@@ -28,7 +28,7 @@ def read_content(
     for n, part in enumerate(as_list(content, where, MOST_PARTS)):
         block = _block(as_object(part, f"{where}[{n}]"), f"{where}[{n}]", kinds)
         if block is not None:
-            blocks.append(marked_block(block, part, f"{where}[{n}]", breakpoint_mark))
+            blocks.append(marked_block(block, part, f"{where}[{n}]", breakpoints))
     return blocks
 
 

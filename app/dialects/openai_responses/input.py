@@ -20,7 +20,7 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai.content import as_blocks, lifetime
+from app.dialects.openai.content import as_blocks
 from app.dialects.openai.conversation import Conversation
 from app.dialects.openai_responses.parts import (
     ASSISTANT_PARTS,
@@ -140,8 +140,7 @@ def read_input(value: object, instructions: object) -> Transcript:
         refuse("input", "expected a string or an array of items")
     given = as_list(given, "input", MOST_MESSAGES)
     items = [as_object(item, f"input[{n}]") for n, item in enumerate(given)]
-    marked = [*items, *({"content": item.get("output")} for item in items)]
-    transcript = Transcript(Conversation(lifetime(marked)), _outputs(items))
+    transcript = Transcript(Conversation(), _outputs(items))
     if instructions is not None:
         transcript.conversation.system += as_blocks(as_text(instructions, "instructions"))
     for n, item in enumerate(items):
@@ -186,9 +185,7 @@ def _message(transcript: Transcript, item: Item, n: int) -> None:
     conversation = transcript.conversation
     role = one_of(item.get("role"), f"{where}.role", ROLES)
     kinds = {"user": USER_PARTS, "assistant": ASSISTANT_PARTS}.get(role, SYSTEM_PARTS)
-    content = read_parts(
-        item.get("content"), f"{where}.content", kinds, conversation.breakpoint_mark
-    )
+    content = read_parts(item.get("content"), f"{where}.content", kinds, conversation.breakpoints)
     if role == "assistant":
         transcript.add_assistant(content)
         return
@@ -232,8 +229,8 @@ def _result(transcript: Transcript, call_id: str, sent_id: str, call_at: int) ->
     """The first output behind the call that no call before has taken."""
     n, item = _take_output(transcript, call_id, call_at)
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": sent_id}
-    mark = transcript.conversation.breakpoint_mark
-    content = read_parts(item.get("output"), f"input[{n}].output", USER_PARTS, mark)
+    breakpoints = transcript.conversation.breakpoints
+    content = read_parts(item.get("output"), f"input[{n}].output", USER_PARTS, breakpoints)
     if content.strip() if isinstance(content, str) else content:
         block["content"] = content
     return block

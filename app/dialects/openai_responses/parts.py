@@ -16,7 +16,7 @@ from app.dialects.json_values import (
     refuse,
     unsupported,
 )
-from app.dialects.openai.content import marked_block
+from app.dialects.openai.content import Breakpoints, marked_block
 from app.dialects.openai.files import file_block, image_block
 
 SYSTEM_PARTS = ("input_text",)
@@ -25,7 +25,7 @@ USER_PARTS = ("input_text", "input_image", "input_file")
 
 
 def read_parts(
-    content: object, where: str, kinds: tuple[str, ...], breakpoint_mark: Block
+    content: object, where: str, kinds: tuple[str, ...], breakpoints: Breakpoints
 ) -> str | list[Block]:
     """A string as it came, or the blocks of a list of parts; blank text blocks are left out."""
     if type(content) is str:
@@ -38,7 +38,7 @@ def read_parts(
         part = as_object(given, at)
         block = _block(part, at, kinds)
         if block is not None:
-            blocks.append(marked_block(block, part, at, breakpoint_mark))
+            blocks.append(marked_block(block, part, at, breakpoints))
     return blocks
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.adaptation import wish_for
+from app.core.adaptation import PREFILL, wish_for
 from app.core.model_names import AUTO
 from app.core.receipt import Opening
-from app.core.request import Block, Request
+from app.core.request import CONTINUE, Block, Request
 from app.core.values import value
 from app.dialects.json_values import as_flag, fields_of
 from app.dialects.openai.enforcement import Room
@@ -60,6 +60,8 @@ class ResponsesCall:
         wishes = self.request.wishes
         if "tool_choice" in opening.dropped:
             wishes = (*wishes, wish_for(self.request.options["tool_choice"]))
+        if PREFILL in opening.dropped:
+            wishes = (*wishes, CONTINUE)
         return sealed(thinking, wishes)
 
 
