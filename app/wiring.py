@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,16 +24,14 @@ from app.upstream.options import UpstreamOptions
 from app.upstream.proxies import proxy_for
 
 SIMULATED_KEY = "simulated"
-SPOKEN = ("anthropic",)
+KEYS = ("ANTHROPIC_API_KEY", "OPENROUTER_API_KEY")
 NONE_BEFORE: Mapping[str, UpstreamSettings] = MappingProxyType({})
 NONE_OPENED: Mapping[str, Upstream] = MappingProxyType({})
-
-_log = logging.getLogger("tollkeeper")
 
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a process is started with; `simulated_url` puts every Anthropic call there."""
+    """What a process is started with; `simulated_url` puts every call there."""
 
     config_file: Path | None
     environ: Mapping[str, str] = field(repr=False)
@@ -46,9 +43,9 @@ class Boot:
     def settings(self) -> Settings:
         """The config file as it stands now.  Raises ConfigError."""
         if self.simulated_url is None:
-            return spoken(read_settings(self.config_file, self.environ))
-        environ = {**self.environ, "ANTHROPIC_API_KEY": SIMULATED_KEY}
-        return simulated(spoken(read_settings(self.config_file, environ)), self.simulated_url)
+            return read_settings(self.config_file, self.environ)
+        environ = {**self.environ, **dict.fromkeys(KEYS, SIMULATED_KEY)}
+        return simulated(read_settings(self.config_file, environ), self.simulated_url)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -111,23 +108,13 @@ def _options(written: UpstreamSettings, api_key: SecretStr) -> UpstreamOptions:
     )
 
 
-def spoken(settings: Settings) -> Settings:
-    """The settings with every upstream off that this version can't call."""
-    kept = {}
-    for name, written in settings.upstreams.items():
-        off = written.api_key is not None and written.kind not in SPOKEN
-        if off:
-            _log.warning("upstream %s stays off: this version calls Anthropic alone", name)
-        kept[name] = written.model_copy(update={"api_key": None}) if off else written
-    return settings.model_copy(update={"upstreams": kept})
-
-
 def simulated(settings: Settings, url: str) -> Settings:
-    """The settings with every Anthropic upstream replaced by the simulated one."""
+    """The settings with every upstream replaced by the simulated one."""
+    at = {"anthropic": url, "openrouter": f"{url}/api/v1"}
     changed = {
-        name: written.model_copy(update={"base_url": url, "api_key": SecretStr(SIMULATED_KEY)})
-        if written.kind == "anthropic"
-        else written
+        name: written.model_copy(
+            update={"base_url": at[written.kind], "api_key": SecretStr(SIMULATED_KEY)}
+        )
         for name, written in settings.upstreams.items()
     }
     return settings.model_copy(update={"upstreams": changed})

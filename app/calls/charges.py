@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.core.billing import Sent, bill
 from app.core.ended import Basis, Charge, CostSource
 from app.core.errors import APIConnectionError, APIStatusError, Refusal
+from app.core.vendor_bill import as_billed
 
 if TYPE_CHECKING:
     from app.core.billing import Answer
@@ -26,10 +27,15 @@ def charge_of(
     model_id, prices = prepared.model.id, prepared.prices
     sent = Sent(model_id, prices, prepared.strongest, prepared.price_list, prepared.day)
     found = bill(usage, answer, sent)
+    if answer.billed_nano_usd is not None:
+        found = as_billed(found, answer.billed_nano_usd)
+        source = "billed"
+    elif found.unknown:
+        source = "estimated"
     return Charge(
         usage=usage,
         cost=found.cost,
-        cost_source="estimated" if found.unknown else source,
+        cost_source=source,
         rates=found.rates,
         uncached_nano_usd=found.uncached_nano_usd,
         strongest_nano_usd=found.strongest_nano_usd,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.ports import Hold
 
 REQUEST_ID = "request-id"
+GENERATION_ID = "x-generation-id"
 OK = 200
 CUT_SHORT = {Ending.CALLER_LEFT: CallerLeft, Ending.GATEWAY_STOPPED: GatewayStopped}
 
@@ -38,7 +39,7 @@ class Course:
 
     __slots__ = (
         *("attempts", "charge", "is_open", "now_s", "started_s", "target", "ttft_ms"),
-        *("_begun_s", "_message", "_request_id", "_status"),
+        *("_begun_s", "_generation_id", "_message", "_request_id", "_status"),
     )
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -52,6 +53,7 @@ class Course:
         self._status: int | None = None
         self._request_id: str | None = None
         self._message: str | None = None
+        self._generation_id: str | None = None
 
     @property
     def number(self) -> int:
@@ -71,12 +73,13 @@ class Course:
     def begin(self, target: Target) -> None:
         """An attempt is about to be sent."""
         self.target, self.is_open = target, True
-        self._status = self._request_id = self._message = None
+        self._status = self._request_id = self._message = self._generation_id = None
         self._begun_s = self.now_s()
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """The open attempt's answer has come, or begun to."""
         self._status, self._request_id = OK, headers.get(REQUEST_ID)
+        self._generation_id = headers.get(GENERATION_ID)
 
     def close(self, error: str | None, cost_nano_usd: int, basis: Basis) -> None:
         """The open attempt is over."""
@@ -95,6 +98,7 @@ class Course:
                 basis,
                 round((self._begun_s - self.started_s) * 1_000),
                 self._message,
+                self._generation_id,
             )
         )
 

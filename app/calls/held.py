@@ -13,7 +13,7 @@ from app.calls.ended import Course, ended, error_name, why_ended
 from app.calls.gateway import Interruption
 from app.core.billing import answer_of
 from app.core.ended import Basis, Ending
-from app.core.errors import APIResponseValidationError, BudgetExceeded, UpstreamError
+from app.core.errors import APIResponseValidationError, BudgetExceeded, NotSupported, UpstreamError
 from app.core.preparation import prepare
 from app.core.targets import Target
 from app.core.unknown import stake_of, unknown_outcome
@@ -212,7 +212,7 @@ class Held:
                 async with asyncio.timeout(timeout_s):
                     counted = await self.upstream(target).count_tokens(self.call(target))
                     self._counted = counted.tokens
-            except (UpstreamError, TimeoutError):
+            except (UpstreamError, NotSupported, TimeoutError):
                 _log.info("no count", extra={"request_id": self.incoming.request_id})
         return self._counted
 

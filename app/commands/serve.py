@@ -45,7 +45,7 @@ ANTHROPIC_OFF = (
     "with Anthropic off, serve needs --simulate"
 )
 SIMULATED = (
-    "SIMULATED UPSTREAM: nothing reaches Anthropic, every answer is made up.",
+    "SIMULATED UPSTREAM: nothing reaches a vendor, every answer is made up.",
     "Each one carries x-tollkeeper-simulated: true. For real answers set",
     "ANTHROPIC_API_KEY and start again without --simulate.",
 )
@@ -89,7 +89,7 @@ def serve(wanted: Wanted) -> None:
         )
         settings = boot.settings()
         policy_of(settings)
-        if not _anthropic_is_on(settings):
+        if not _any_is_on(settings):
             raise WrongUsage(ANTHROPIC_OFF)
         key = master_key(environ)
         with _listening(wanted.host, wanted.port) as listening:
@@ -112,11 +112,8 @@ def _simulator(*, wanted: bool) -> Iterator[str | None]:
         yield url
 
 
-def _anthropic_is_on(settings: Settings) -> bool:
-    return any(
-        upstream.kind == "anthropic" and upstream.api_key is not None
-        for upstream in settings.upstreams.values()
-    )
+def _any_is_on(settings: Settings) -> bool:
+    return any(upstream.api_key is not None for upstream in settings.upstreams.values())
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from typing import Any
 
+from app.config.defaults import OPENROUTER
 from app.config.fields import PICO_ALLOWED
 from app.config.names import name_problems
 from app.config.price_list import price_list
@@ -16,7 +18,7 @@ from app.config.settings import Settings
 from app.core.caching import CacheRules
 from app.core.models import Accepts, Catalog, Limits, Model
 from app.core.money import pico_text
-from app.core.pricing import CATEGORIES, Prices, Rates
+from app.core.pricing import CATEGORIES, ONE, Prices, Rates
 from app.core.routing import Rules
 
 # A model that no book knows is held at the widest limits and the dearest multipliers in use.
@@ -26,6 +28,7 @@ UNKNOWN_LIMITS = Limits(
     min_cacheable_tokens=4_096,
     max_image_tokens=4_784,
 )
+HELD_FOR_A_BILL = 1_100
 UNKNOWN_PRICES = Prices(
     effective_from=date(1970, 1, 1),
     steps=(),
@@ -65,6 +68,8 @@ def build_catalog(settings: Settings, books: Mapping[str, Book]) -> Catalog:
         model_id: replace(
             _model(model_id, written, upstreams, known(books, model_id)),
             us_by_default=_us_by_default(upstreams, settings),
+            provider=_provider(written),
+            held_thousandths=_held_thousandths(upstreams, settings),
         )
         for model_id, written in settings.models.items()
         if (upstreams := _on(written, settings))
@@ -125,6 +130,18 @@ def _on(written: ModelSettings, settings: Settings) -> tuple[str, ...]:
 def _us_by_default(upstreams: tuple[str, ...], settings: Settings) -> bool:
     """Whether one of them runs in the US what names no place: a hold must do for each."""
     return any(settings.upstreams[u].default_inference_geo == "us" for u in upstreams)
+
+
+def _provider(written: ModelSettings) -> Mapping[str, Any] | None:
+    if written.provider is None:
+        return None
+    return written.provider.model_dump(exclude_none=True)
+
+
+def _held_thousandths(upstreams: tuple[str, ...], settings: Settings) -> int:
+    """What OpenRouter bills may be above the list: its providers and its fees differ."""
+    billed = any(settings.upstreams[u].kind == OPENROUTER for u in upstreams)
+    return HELD_FOR_A_BILL if billed else ONE
 
 
 def _overrides(written: ModelSettings) -> dict[str, int]:

@@ -41,7 +41,19 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     "claude-mythos-5-1": {"upstream": ANTHROPIC},
     "claude-mythos-5-2": {"upstream": ANTHROPIC},
     "anthropic/claude-haiku-4.5": {"upstream": OPENROUTER},
+    "anthropic/claude-haiku-5.5": {"upstream": OPENROUTER},
+    "anthropic/claude-sonnet-4.5": {"upstream": OPENROUTER},
     "anthropic/claude-sonnet-4.6": {"upstream": OPENROUTER},
+    "anthropic/claude-sonnet-5": {"upstream": OPENROUTER},
+    "anthropic/claude-sonnet-5.5": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-4.5": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-4.6": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-4.7": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-4.8": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-5": {"upstream": OPENROUTER},
+    "anthropic/claude-opus-5.5": {"upstream": OPENROUTER},
+    "anthropic/claude-fable-5": {"upstream": OPENROUTER},
+    "anthropic/claude-fable-5.1": {"upstream": OPENROUTER},
 }
 TIERS = {"haiku": "claude-haiku-4-5-20251001", "sonnet": "claude-sonnet-4-6"}
 FALLBACKS = {"claude-sonnet-4-6": ["anthropic/claude-sonnet-4.6"]}

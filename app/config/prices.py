@@ -114,8 +114,9 @@ def load_twins(path: Path, book: Book) -> Book:
         if twin.prices_of not in book.models
     ]
     _refuse(document, [*strangers, *_names_given_twice(written.models)])
+    own_names = {twin.prices_of: twin_id for twin_id, twin in written.models.items()}
     models = {
-        twin_id: _twin(twin_id, twin.aliases, book.models[twin.prices_of])
+        twin_id: _twin(twin_id, twin.aliases, book.models[twin.prices_of], own_names)
         for twin_id, twin in written.models.items()
     }
     return Book(path.stem, models)
@@ -209,10 +210,16 @@ def _prices(period: Period, sources: Mapping[str, str]) -> Prices:
     )
 
 
-def _twin(twin_id: str, aliases: tuple[str, ...], model: BookModel) -> BookModel:
-    """Served by another vendor, which knows neither `inference_geo` nor `speed`."""
+def _twin(
+    twin_id: str, aliases: tuple[str, ...], model: BookModel, own_names: Mapping[str, str]
+) -> BookModel:
+    """Served by another vendor, which knows neither `inference_geo` nor `speed`.
+
+    `own_names` are that vendor's for the models of the book.
+    """
     accepts = replace(model.accepts, us=False, fast=False)
-    return replace(model, id=twin_id, aliases=aliases, accepts=accepts)
+    instead = None if model.replacement is None else own_names.get(model.replacement)
+    return replace(model, id=twin_id, aliases=aliases, accepts=accepts, replacement=instead)
 
 
 Found = tuple[tuple[str | int, ...], str, str]

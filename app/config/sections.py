@@ -159,8 +159,23 @@ class CostPerToken(Section):
     cache_read: PicoUsdOverride = None
 
 
+class Provider(Section):
+    """OpenRouter's word on who may serve a model; what is left out is not sent."""
+
+    order: tuple[Text, ...] | None = None
+    only: tuple[Text, ...] | None = None
+    ignore: tuple[Text, ...] | None = None
+    allow_fallbacks: Flag | None = None
+    require_parameters: Flag | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: Flag | None = None
+    sort: Literal["price", "throughput", "latency"] | None = None
+    quantizations: tuple[Text, ...] | None = None
+
+
 class ModelSettings(Section):
     upstream: OneOrMore
+    provider: Provider | None = None
     aliases: Identifiers = ()
     cost_per_token: CostPerToken = CostPerToken()
 

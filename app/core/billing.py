@@ -46,13 +46,14 @@ class Answer:
     """What an upstream said of its answer, as far as it decides the price.
 
     `category` is its refusal's; `declined` are those of the attempts that handed over to another
-    model, in order.
+    model, in order. `billed_nano_usd`: what the upstream itself billed, where it said so.
     """
 
     model: str | None = None
     stop_reason: str | None = None
     category: str | None = None
     declined: Sequence[str | None] = ()
+    billed_nano_usd: int | None = None
 
 
 @value
@@ -261,7 +262,8 @@ def _at(categories: Sequence[str | None], n: int) -> str | None:
 def answer_of(reply: Reply) -> Answer:
     """What a whole reply said of itself."""
     declined = declined_in(reply.content) if reply.usage.parts else ()
-    return Answer(reply.model, reply.stop_reason, category_of(reply.stop_details), declined)
+    category = category_of(reply.stop_details)
+    return Answer(reply.model, reply.stop_reason, category, declined, reply.billed_nano_usd)
 
 
 def category_of(details: Mapping[str, Any] | None) -> str | None:

@@ -198,10 +198,12 @@ def _cost(run: _Run, request: Request, ttl: Ttl | None) -> tuple[int, int, int]:
     dearest_input, dearest_output = _rates(run.prices, run.input_tokens, ttl)
     fast = max(run.prices.fast, ONE) if run.fast else ONE
     us = max(run.prices.us, ONE) if is_us(request, run.model) else ONE
-    factor, divisor = (fast * us, ONE * ONE) if run.fast or us != ONE else (1, 1)
+    held = run.model.held_thousandths
+    plain = not run.fast and us == held == ONE
+    factor, divisor = (1, 1) if plain else (fast * us * held, ONE * ONE * ONE)
     fixed = (
         round_up(run.input_tokens * dearest_input * factor, PICO_PER_NANO * divisor)
-        + run.searches * run.prices.web_search_nano_usd
+        + round_up(run.searches * run.prices.web_search_nano_usd * held, ONE)
         + (ROUNDED_APART if ttl else 0)
     )
     rates = round_up(dearest_input * factor, divisor), round_up(dearest_output * factor, divisor)

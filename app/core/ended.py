@@ -46,6 +46,7 @@ class Attempt:
     """One try at an upstream, what it was charged and why.
 
     `begun_ms` is counted from the call's start; `message` is what the upstream said of its failure.
+    `generation_id` is what the upstream tells its own bill for the answer by.
     """
 
     upstream: str
@@ -58,6 +59,7 @@ class Attempt:
     basis: Basis = Basis.REFUSED
     begun_ms: int = 0
     message: str | None = None
+    generation_id: str | None = None
 
 
 @value

@@ -19,6 +19,7 @@ class Meter:
     the prompt counts.  `known_output` is its last word on how much it wrote, `visible_bytes`
     the text, thinking and tool input that came since.  `output_is_known`: it has said so, and
     nothing came since.  `declined`: the categories at which a model handed over to another.
+    `billed_nano_usd`: what the upstream says that it bills.
     """
 
     begun: bool = False
@@ -33,11 +34,13 @@ class Meter:
     stop_reason: str | None = None
     stop_details: Mapping[str, Any] | None = None
     declined: list[str | None] = field(default_factory=list)
+    billed_nano_usd: int | None = None
 
     @property
     def answer(self) -> Answer:
         """What has been said of the answer so far, as far as it decides the price."""
-        return Answer(self.model, self.stop_reason, category_of(self.stop_details), self.declined)
+        category = category_of(self.stop_details)
+        return Answer(self.model, self.stop_reason, category, self.declined, self.billed_nano_usd)
 
     @property
     def finished(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from app.core.price_list import PriceList
+from app.core.price_list import PriceList, undated_slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,8 @@ class Model:
 
     From the moment that it `retires` its vendor answers 404, and advises its `replacement`.
     `us_by_default` says that its upstream runs in the US where a request names no place.
+    `provider` is what OpenRouter is told of the providers that may serve it. `held_thousandths`: a
+    hold is that much of its list price, where the vendor's own bill decides.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Model:
     retires: datetime | None = None
     replacement: str | None = None
     us_by_default: bool = False
+    provider: Mapping[str, Any] | None = None
+    held_thousandths: int = 1_000
 
     def is_retired(self, now: datetime) -> bool:
         """Whether its vendor no longer serves it."""
@@ -98,7 +102,7 @@ class Catalog:
     retired: Mapping[str, Model] = field(default_factory=dict)
 
     def find(self, name: str) -> Model | None:
-        """The model that a tier name, an id or an alias stands for."""
+        """The model that a tier name, an id or an alias stands for; OpenRouter's may be dated."""
         return self.models.get(self._meant(name))
 
     def find_retired(self, name: str) -> Model | None:
@@ -110,7 +114,8 @@ class Catalog:
         return next((catalog for since, catalog in self._later if since <= now), self)
 
     def _meant(self, name: str) -> str:
-        return self.tiers.get(name) or self.aliases.get(name, name)
+        meant = self.tiers.get(name) or self.aliases.get(name, name)
+        return meant if meant in self.models or meant in self.retired else undated_slug(meant)
 
     @cached_property
     def _later(self) -> tuple[tuple[datetime, Catalog], ...]:

@@ -71,7 +71,10 @@ class Prices:
 
 @value
 class Cost:
-    """Nano-USD per category, each rounded half-even once; the total is their sum."""
+    """Nano-USD per category, each rounded half-even once; the total is their sum.
+
+    `adjustment` is what a vendor's own bill is above what the categories come to, or below.
+    """
 
     input: int = 0
     cache_write_5m: int = 0
@@ -79,10 +82,11 @@ class Cost:
     cache_read: int = 0
     output: int = 0
     server_tools: int = 0
+    adjustment: int = 0
 
     @property
     def total(self) -> NanoUsd:
-        """The sum of the six categories."""
+        """The sum of the six categories, and what a bill differs from it."""
         return NanoUsd(
             self.input
             + self.cache_write_5m
@@ -90,6 +94,7 @@ class Cost:
             + self.cache_read
             + self.output
             + self.server_tools
+            + self.adjustment
         )
 
 

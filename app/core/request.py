@@ -96,7 +96,8 @@ class TokenCount:
 class Reply:
     """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes.
 
-    `headers` are the upstream's, names in lower case.
+    `headers` are the upstream's, names in lower case; `billed_nano_usd` is what it says that it
+    bills.
     """
 
     message_id: str
@@ -108,3 +109,4 @@ class Reply:
     stop_details: Mapping[str, Any] | None = None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    billed_nano_usd: int | None = None

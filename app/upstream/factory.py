@@ -6,6 +6,7 @@ from app.ports import Upstream
 from app.upstream.anthropic.aiohttp_transport import AiohttpTransport
 from app.upstream.anthropic.transport import Transport
 from app.upstream.anthropic.upstream import AnthropicUpstream
+from app.upstream.openrouter.upstream import OpenRouterUpstream
 from app.upstream.options import UpstreamOptions
 
 
@@ -14,9 +15,11 @@ def open_upstream(options: UpstreamOptions) -> Upstream:
 
     Raises ValueError for a kind or a transport that does not exist.
     """
-    if options.kind != "anthropic":
-        raise ValueError(f"no upstream of kind {options.kind!r}; allowed: anthropic")
-    return AnthropicUpstream(_transport(options), options)
+    if options.kind == "anthropic":
+        return AnthropicUpstream(_transport(options), options)
+    if options.kind == "openrouter":
+        return OpenRouterUpstream(AiohttpTransport(options), options)
+    raise ValueError(f"no upstream of kind {options.kind!r}; allowed: anthropic, openrouter")
 
 
 def _transport(options: UpstreamOptions) -> Transport:

@@ -34,12 +34,12 @@ OWN = (
 )
 
 
-def test_the_shipped_file_offers_every_current_model_and_the_twins_of_the_tiers(
+def test_the_shipped_file_offers_every_current_model_and_its_twin(
     books: Mapping[str, Book],
 ) -> None:
     catalog = build_catalog(read_settings(ROOT / "config.yaml", ON), books)
     current = {m.id for m in books["anthropic"].models.values() if m.state != "retired"}
-    twins = {"anthropic/claude-haiku-4.5", "anthropic/claude-sonnet-4.6"}
+    twins = set(books["openrouter"].models)
     assert len(current) == 19
     assert set(catalog.models) == current | twins
     assert catalog.tiers == {"haiku": "claude-haiku-4-5-20251001", "sonnet": "claude-sonnet-4-6"}
@@ -61,7 +61,11 @@ def test_models_of_an_upstream_that_is_off_are_hidden(
     assert fallback_models(settings, catalog) == {"claude-sonnet-4-6": ()}
     only_openrouter = settings_of("", tmp_path, {"OPENROUTER_API_KEY": "k"})
     catalog = build_catalog(only_openrouter, books)
-    assert set(catalog.models) == {"anthropic/claude-haiku-4.5", "anthropic/claude-sonnet-4.6"}
+    twins = (
+        "haiku-4.5 haiku-5.5 sonnet-4.5 sonnet-4.6 sonnet-5 sonnet-5.5 opus-4.5 opus-4.6 opus-4.7 "
+        "opus-4.8 opus-5 opus-5.5 fable-5 fable-5.1"
+    )
+    assert list(catalog.models) == [f"anthropic/claude-{name}" for name in twins.split()]
     assert (catalog.tiers, catalog.aliases) == ({}, {})
     assert fallback_models(only_openrouter, catalog) == {}
 
@@ -287,7 +291,11 @@ A_404 = "calls to it are a 404"
 WARNINGS = [
     (
         "",
-        [f"models.claude-sonnet-4-5-20250929: retired on 2026-11-30 at 17:00 UTC {ADVISES}"],
+        [
+            f"models.claude-sonnet-4-5-20250929: retired on 2026-11-30 at 17:00 UTC {ADVISES}",
+            "models.anthropic/claude-sonnet-4.5: retired on 2026-11-30 at 17:00 UTC "
+            + ADVISES.replace("claude-sonnet-5-5", "anthropic/claude-sonnet-5.5"),
+        ],
     ),
     (
         f"models: {{claude-opus-4-1: {{{A}}}, mine: {{{A}, {OWN}}}}}\ntiers: {{t: mine}}",
@@ -413,3 +421,44 @@ def test_the_dearest_figures_are_above_every_model_s(
     assert step.rates == Rates(15_000_000, 75_000_000, 18_750_000, 30_000_000, 1_500_000)
     assert (dearest.fast, dearest.us, dearest.batch) == (2_000, 1_100, 1_000)
     assert dearest.web_search_nano_usd == 10_000_000
+
+
+def test_models_on_openrouter_are_held_with_a_tenth_on_top(
+    tmp_path: Path, books: Mapping[str, Book]
+) -> None:
+    catalog = catalog_of("", tmp_path, books)
+    assert {m.held_thousandths for n, m in catalog.models.items() if "/" in n} == {1_100}
+    assert {m.held_thousandths for n, m in catalog.models.items() if "/" not in n} == {1_000}
+
+
+def test_openrouter_s_dated_names_are_found(tmp_path: Path, books: Mapping[str, Book]) -> None:
+    catalog = catalog_of("", tmp_path, books)
+    for name, model_id in (
+        ("anthropic/claude-4.6-sonnet-20260217", "anthropic/claude-sonnet-4.6"),
+        ("anthropic/claude-haiku-5.5-20261007", "anthropic/claude-haiku-5.5"),
+    ):
+        found = catalog.find(name)
+        assert found is not None
+        assert found.id == model_id
+    assert catalog.find("anthropic/claude-4.6-sonnet") is None
+    assert catalog.find("claude-sonnet-4-6-20260217") is None
+
+
+def test_a_model_may_name_its_providers(tmp_path: Path, books: Mapping[str, Book]) -> None:
+    text = """
+models:
+  anthropic/claude-sonnet-4.6:
+    upstream: openrouter
+    provider: {only: [anthropic], allow_fallbacks: false, zdr: true}
+  anthropic/claude-haiku-4.5: {upstream: openrouter}
+"""
+    models = catalog_of(text, tmp_path, books).models
+    told = models["anthropic/claude-sonnet-4.6"].provider
+    assert told == {"only": ("anthropic",), "allow_fallbacks": False, "zdr": True}
+    assert models["anthropic/claude-haiku-4.5"].provider is None
+    wrong = text.replace("zdr: true", "sort: cheap")
+    assert "models.anthropic/claude-sonnet-4.6.provider.sort" in str(
+        refusal(wrong, tmp_path, books)
+    )
+    unknown = text.replace("zdr", "zdrr")
+    assert "did you mean 'zdr'" in str(refusal(unknown, tmp_path, books))

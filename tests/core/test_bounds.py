@@ -220,3 +220,14 @@ def test_no_usage_within_the_bounds_costs_more_than_the_bound(  # noqa: PLR0917
         us=us,
     )
     assert price(usage, at).total <= found.nano_usd
+
+
+def test_where_the_vendor_s_own_bill_decides_a_tenth_is_held_on_top() -> None:
+    billed = replace(SONNET, held_thousandths=1_100)
+    found = bounded(asked("x" * 968, max_tokens=100), model=billed)
+    assert found.fixed_nano_usd == 3_300_000
+    assert found.nano_usd == 3_300_000 + 100 * 16_500
+    searching = {"type": "web_search_20260318", "name": "web_search", "max_uses": 3}
+    with_search = bounded(asked(tools=(searching,)), model=billed)
+    without = bounded(asked(tools=(searching,)))
+    assert with_search.fixed_nano_usd == without.fixed_nano_usd * 11 // 10

@@ -113,4 +113,6 @@ def _event(data: bytes) -> dict[str, Any]:
         raise APIResponseValidationError(f"the upstream's event is not JSON: {error}") from error
     if not isinstance(event, dict):
         raise APIResponseValidationError("the upstream's event is not a JSON object")
+    if "type" not in event and isinstance(event.get("error"), dict):
+        event["type"] = "error"  # OpenRouter's own, without a word for its kind
     return event

@@ -48,6 +48,7 @@ _STATUS_OF_ERROR: Mapping[str, int] = {
     "overloaded_error": 529,
 }
 _ANY_ERROR = 500
+_ERROR_STATUSES = range(400, 600)  # that OpenRouter gives as a code
 
 
 def encode(request: Request, model_id: str) -> bytes:
@@ -180,8 +181,12 @@ def error_inside(body: bytes) -> Mapping[str, Any] | None:
 
 def status_of_error(error: object) -> int:
     """The status that goes with the `error` object of an error event."""
-    kind = error.get("type") if isinstance(error, Mapping) else None
-    return _STATUS_OF_ERROR.get(kind, _ANY_ERROR) if isinstance(kind, str) else _ANY_ERROR
+    if not isinstance(error, Mapping):
+        return _ANY_ERROR
+    kind, code = error.get("type"), error.get("code")
+    if isinstance(kind, str) and kind in _STATUS_OF_ERROR:
+        return _STATUS_OF_ERROR[kind]
+    return code if type(code) is int and code in _ERROR_STATUSES else _ANY_ERROR
 
 
 def _object(body: bytes) -> dict[str, Any]:

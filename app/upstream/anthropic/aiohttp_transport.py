@@ -52,7 +52,7 @@ class AiohttpTransport:
         self._proxy = options.proxy
         self._urls: dict[str, URL] = {}
         self._headers = {
-            "x-api-key": options.api_key,
+            **_credentials(options),
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": "tollkeeper",
@@ -131,6 +131,12 @@ class AiohttpAnswer:
     async def close(self) -> None:
         """See Answer."""
         self._answer.close()
+
+
+def _credentials(options: UpstreamOptions) -> Mapping[str, str]:
+    if options.kind == "openrouter":
+        return {"authorization": f"Bearer {options.api_key}"}
+    return {"x-api-key": options.api_key}
 
 
 async def _error_body(answer: aiohttp.ClientResponse, patience_s: float) -> bytes:

@@ -52,7 +52,7 @@ class AnthropicUpstream:
     def stream(self, call: Call) -> AnthropicStream:
         """See ports.Upstream."""
         body = encode(call.request, call.model.id)
-        sent = Sent(MESSAGES, body, _headers(call), partial(marked_1h, call.request))
+        sent = Sent(MESSAGES, body, sent_headers(call), partial(marked_1h, call.request))
         return AnthropicStream(self._transport, self._options, self._redaction, sent)
 
     async def count_tokens(self, call: Call) -> TokenCount:
@@ -70,7 +70,7 @@ class AnthropicUpstream:
 
     async def _answer(self, path: str, body: bytes, call: Call) -> Response:
         limit_s = self._options.total_timeout_s
-        return await whole_answer(self._transport, path, body, _headers(call), limit_s)
+        return await whole_answer(self._transport, path, body, sent_headers(call), limit_s)
 
     @staticmethod
     def _reply(response: Response, call: Call) -> Reply:
@@ -82,7 +82,7 @@ class AnthropicUpstream:
             raise unreadable(error.message, response.headers) from error
 
 
-def _headers(call: Call) -> Mapping[str, str]:
+def sent_headers(call: Call) -> Mapping[str, str]:
     """The version that the body needs, unless the caller speaks for itself."""
     headers = wire_headers(call.request)
     if not call.headers:
