@@ -46,7 +46,10 @@ def charge_of(
 
 
 def stream_charge(meter: Meter, prepared: Prepared, now_s: float) -> tuple[Charge, Basis] | None:
-    """For a stream as it stands; None before the upstream has said what the prompt counts."""
+    """For a stream as it stands; None before the upstream has said what the prompt counts.
+
+    With a basis of BOUND it is what is known, and the attempt's whole bound may be due.
+    """
     if meter.finished and meter.output_is_known and meter.usage is not None:
         exact = charge_of(meter.usage, meter.answer, prepared, "computed", meter.message_id)
         return exact, Basis.USAGE
@@ -55,7 +58,7 @@ def stream_charge(meter: Meter, prepared: Prepared, now_s: float) -> tuple[Charg
         return None
     if prepared.bound.server_tools and not meter.output_is_known:
         # What the vendor's own tools brought in is not told before the end.
-        usage, basis = prepared.worst_usage, Basis.BOUND
+        basis = Basis.BOUND
     return charge_of(usage, meter.answer, prepared, "estimated", meter.message_id), basis
 
 

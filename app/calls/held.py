@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from app.calls.gateway import Gateway, Incoming
+    from app.core.bounds import Bound
     from app.core.ended import Ended
     from app.core.metering import Meter
     from app.core.request import Reply
@@ -229,8 +230,7 @@ class Held:
             course.close(name, 0, free)
             return
         elapsed_s, seen_bytes = course.elapsed_s, 0 if meter is None else meter.visible_bytes
-        bound = (course.target or self.targets[0]).bound
-        counted = self._counted
+        bound, counted = self._open_bound, self._counted
         try:
             if bound.input_is_loose and reason is not Ending.GATEWAY_STOPPED:
                 counted = await self._count(COUNT_FOR_CHARGE_S)
@@ -238,6 +238,10 @@ class Held:
             stake = stake_of(bound, counted)
             cost_nano_usd = unknown_outcome(stake, elapsed_s, seen_bytes=seen_bytes)
             course.close(name, cost_nano_usd, Basis.BOUND if stake.whole else Basis.ELAPSED)
+
+    @property
+    def _open_bound(self) -> Bound:
+        return (self.course.target or self.targets[0]).bound
 
     def _close_stream(self, error: BaseException | None) -> bool:
         """End an attempt whose stream has said what the prompt counts; False where none has."""
@@ -250,7 +254,8 @@ class Held:
         self.course.charge = charge
         exact = basis is Basis.USAGE
         name = None if exact else error_name(error, why_ended(error, self._interruption))
-        self.course.close(name, charge.cost.total, basis)
+        least = self._open_bound.nano_usd if basis is Basis.BOUND else 0
+        self.course.close(name, max(charge.cost.total, least), basis)
         return True
 
     def _ended_by(self, hold: Hold, error: BaseException | None) -> Ended:

@@ -57,7 +57,6 @@ class Bound:
     unbounded: tuple[str, ...] = ()
     input_is_loose: bool = False
     server_tools: bool = False
-    searches: int = 0
 
     @property
     def nano_usd(self) -> NanoUsd:
@@ -145,7 +144,6 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         input_is_loose=counted is None
         and not (served or others or size.by_reference or request.options.get("thread")),
         server_tools=bool(served or others),
-        searches=searches,
     )
 
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.core.adaptation import adapt
-from app.core.bounds import Bound, bound, is_fast, is_us
+from app.core.bounds import Bound, bound
 from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.measure import Measure, measure
 from app.core.model_names import check_allowed, model_not_found
-from app.core.money import PICO_PER_NANO, round_up
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
-from app.core.usage import Usage
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -80,26 +78,6 @@ class Prepared:
         if not self.shrinkable:
             return self.bound.nano_usd
         return self.bound.with_output(min(self.min_output_tokens, self.bound.output_tokens))
-
-    @property
-    def worst_usage(self) -> Usage:
-        """Usage that costs the whole bound: what is charged where nothing better is known.
-
-        What other models may cost is told as tokens of the prompt.
-        """
-        prompt, output = self.bound.input_tokens, self.bound.output_tokens
-        if self.others:
-            pico_usd = self.bound.nano_usd * PICO_PER_NANO
-            prompt, output = round_up(pico_usd, max(self.bound.input_pico_usd, 1)), 0
-        return Usage(
-            input_tokens=prompt if self.cache.ttl is None else 0,
-            cache_write_5m_tokens=prompt if self.cache.ttl == "5m" else 0,
-            cache_write_1h_tokens=prompt if self.cache.ttl == "1h" else 0,
-            output_tokens=output,
-            web_search_requests=0 if self.others else self.bound.searches,
-            fast=is_fast(self.request),
-            us=is_us(self.request, self.model),
-        )
 
     def recounted(self, counted_tokens: int) -> Prepared:
         """The same call, bounded by the vendor's own count of its prompt."""

@@ -232,6 +232,23 @@ async def test_a_cut_stream_with_the_vendors_tools_costs_its_whole_bound() -> No
     assert told.attempts == [(200, "APITimeoutError", 415_000_000, "bound")]
 
 
+@pytest.mark.parametrize("answers", ["haiku-model", "sonnet-model", "nobody-s-model"])
+async def test_a_cut_stream_that_other_models_may_answer_costs_its_whole_bound(
+    answers: str,
+) -> None:
+    message = {"id": "msg_1", "model": answers, "usage": {"input_tokens": 10, "output_tokens": 1}}
+    begun = {"type": "message_start", "message": message}
+    told = await streamed(
+        [opens(says(0.1, begun), After(1.0, SILENT))],
+        options={"fallbacks": [{"model": "sonnet-model"}]},
+    )
+    # 34 x 1,000 + 1,000 x 5,000, then 1,034 x 3,000 + 1,000 x 15,000
+    assert told.summary[1:3] == (5_034_000 + 18_102_000, "estimated")
+    assert told.ended.charge is not None
+    assert told.ended.charge.usage.prompt_tokens == 10  # what is known is told as it came
+    assert told.attempts == [(200, "APITimeoutError", 23_136_000, "bound")]
+
+
 async def test_the_first_text_is_timed_from_the_calls_beginning() -> None:
     told = await streamed([After(0.5, BUSY), WHOLE])
     assert told.ended.ttft_ms == 2_750  # 0.5 s, a second's wait, 1 s to open, 0.25 s to the text
