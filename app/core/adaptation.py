@@ -168,6 +168,8 @@ def _late_system(request: Request, model: Model) -> Request:
             turns.append(message)
     if pending:
         turns.append({"role": "user", "content": pending})
+    if not turns:
+        return request  # nothing but empty system messages: the vendor says what it wants instead
     return replace(request, messages=tuple(turns), original=None)
 
 

@@ -212,3 +212,8 @@ def test_a_late_system_message_is_folded_into_its_neighbour(
     assert adapted.messages == folded
     assert adapted.dropped == ()
     assert adapt(request, MODERN).messages == turns
+
+
+def test_a_request_of_empty_system_messages_alone_stays_as_it_is() -> None:
+    request = Request("m", ({"role": "system", "content": []},) * 2)
+    assert adapt(request, HAIKU) is request
