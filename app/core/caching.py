@@ -18,6 +18,8 @@ MOST_BREAKPOINTS = 4
 BYTES_PER_TOKEN = 4  # English text; only decides where a mark is worth placing
 CANNOT_CARRY = frozenset({"thinking", "redacted_thinking"})
 _MARK = "cache_control"
+_ADVISORS_MARK = "caching"  # what the advisor tool calls the mark of its own prompts
+_HOLDERS = ("content", "source", "tool", "definition", "tool_changes")  # of what may be marked
 
 Place = Literal["tools", "system", "messages"]
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -85,7 +87,9 @@ def _why_not(request: Request, rules: CacheRules, slots: int, wanted: Sequence[i
 
 
 def marked_1h(request: Request) -> bool:
-    """Whether any mark of the request, the gateway's own too, asks for an hour."""
+    """Whether any mark of the request, the gateway's own or an advisor's too, asks for an hour."""
+    if any(_ttl(tool.get(_ADVISORS_MARK)) == "1h" for tool in request.tools):
+        return True
     return any("1h" in ttls for ttls in _ttls_by_place(request))
 
 
@@ -107,8 +111,7 @@ def _legal_ttl(place: int, callers: tuple[Sequence[Ttl], ...], rules: CacheRules
 
 def _ttls_by_place(request: Request) -> tuple[list[Ttl], list[Ttl], list[Ttl]]:
     """The caller's own lifetimes in tools, system and messages, in order."""
-    turns = (mark for m in request.messages for mark in _marks(m.get("content")))
-    places = (_marks(request.tools), _marks(request.system), turns)
+    places = (_marks(request.tools), _marks(request.system), _marks(request.messages))
     tools, system, messages = ([_ttl(mark) for mark in marks] for marks in places)
     if request.options.get(_MARK) is not None:
         messages.append(_ttl(request.options[_MARK]))
@@ -120,14 +123,14 @@ def _ttl(mark: object) -> Ttl:
 
 
 def _marks(blocks: object) -> Iterator[object]:
-    if not isinstance(blocks, (list, tuple)):
-        return
-    for block in blocks:
-        kind = block.get("type")
-        if kind == "tool_result":
-            yield from _marks(block.get("content"))
-        elif kind == "document":
-            yield from _marks((block.get("source") or {}).get("content"))
+    """The marks of messages, tools or blocks and of what they hold, in the order of the prompt."""
+    for block in blocks if isinstance(blocks, (list, tuple)) else (blocks,):
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") != "text":
+            for name in _HOLDERS:
+                if name in block:
+                    yield from _marks(block[name])
         if block.get(_MARK) is not None:
             yield block[_MARK]
 

@@ -248,6 +248,7 @@ def _defined_tool(given: object, tally: Tally) -> None:
     kind = tool.get("type")
     if kind == TOOL_DEFINITION and isinstance(tool.get("definition"), dict):
         tally.defined.append(tool["definition"])
+        tally.marks += tool["definition"].get(MARK) is not None
     elif kind == "tool_reference":
         tally.references.append(tool.get("name"))
     elif str(kind) not in TOOL_REFERENCES:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.caching import CachePlan, CacheRules, plan
+from app.core.caching import CachePlan, CacheRules, marked_1h, plan
 from app.core.measure import measure
 from app.core.models import Model
 from app.core.request import Request
@@ -191,6 +191,51 @@ def test_a_deferred_tool_is_not_marked() -> None:
     marked, _ = planned(Request("m", (), (), (tool(LONG), deferred)))
     assert "cache_control" in marked.tools[0]
     assert marked.tools[1] == deferred
+
+
+HOURLY = {"type": "text", "text": "a", "cache_control": HOUR}
+RESULT = {"type": "search_result", "source": "s", "title": "t", "content": [HOURLY]}
+FETCHED = {"type": "document", "source": {"type": "text", "data": "a"}, "cache_control": HOUR}
+DEFINED = {"name": "f", "input_schema": {}, "cache_control": HOUR}
+ODD_PLACES: dict[str, list[Any]] = {
+    "a search result": [RESULT],
+    "a search result as a tool's": [{"type": "tool_result", "content": [RESULT]}],
+    "a document's content": [
+        {"type": "document", "source": {"type": "content", "content": [HOURLY]}}
+    ],
+    "what was fetched": [
+        {
+            "type": "web_fetch_tool_result",
+            "content": {"type": "web_fetch_result", "content": FETCHED},
+        }
+    ],
+    "a tool that a message brings along": [
+        {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": DEFINED}}
+    ],
+}
+
+
+@pytest.mark.parametrize("place", ODD_PLACES)
+def test_a_mark_of_an_hour_is_found_wherever_it_stands(place: str) -> None:
+    turn = {"role": "user", "content": ODD_PLACES[place]}
+    request = Request("m", (turn, {"role": "user", "content": [text(LONG)]}))
+    assert marked_1h(request)
+    marked, made = planned(request)
+    assert (made.callers, made.ttl) == (1, "1h")
+    assert marked_1h(marked)
+
+
+def test_an_advisor_may_write_for_an_hour_too() -> None:
+    tool = {"type": "advisor_20260301", "name": "advisor", "model": "m"}
+    for caching, expected in ((HOUR, True), ({"type": "ephemeral"}, False), (None, False)):
+        assert marked_1h(Request("m", (), tools=({**tool, "caching": caching},))) is expected
+
+
+def test_what_a_tool_is_called_with_is_no_mark() -> None:
+    called = {"type": "tool_use", "id": "x", "name": "f", "input": {"cache_control": HOUR}}
+    schema = {"type": "object", "properties": {"cache_control": HOUR}}
+    tools = ({"name": "f", "input_schema": schema},)
+    assert not marked_1h(Request("m", ({"role": "assistant", "content": [called]},), tools=tools))
 
 
 def test_marks_inside_tool_results_count() -> None:
