@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pydantic import SecretStr
 
 from app.calls.attempts import RetryOptions
-from app.config.catalog import build_catalog, cache_rules, routing_rules
+from app.config.catalog import build_catalog, cache_rules, fallback_models, routing_rules
 from app.config.prices import bundled_books
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings
@@ -51,8 +51,9 @@ class Boot:
 def policy_of(settings: Settings) -> Policy:
     """What a reload may change.  Raises ConfigError."""
     budgets = settings.budgets
+    catalog = build_catalog(settings, bundled_books())
     return Policy(
-        catalog=build_catalog(settings, bundled_books()),
+        catalog=catalog,
         rules=routing_rules(settings),
         cache=cache_rules(settings),
         default_max_tokens=budgets.default_max_tokens,
@@ -60,6 +61,8 @@ def policy_of(settings: Settings) -> Policy:
         shrink=budgets.shrink_max_tokens,
         shrink_share_ppm=round(budgets.shrink_share * WHOLE_PPM),
         globally_limited=budgets.everyone.max_budget_nano_usd is not None,
+        fallbacks=fallback_models(settings, catalog),
+        vendors={name: written.kind for name, written in settings.upstreams.items()},
     )
 
 

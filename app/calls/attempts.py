@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from app.calls.clock import CLOCK, Clock
 from app.calls.retry_after import retry_after_s
-from app.core.errors import (
-    APIConnectionError,
-    APIStatusError,
-    ConflictError,
-    InternalServerError,
-    RateLimitError,
-    RequestTimeoutError,
-    UncertainError,
-    UpstreamError,
-)
+from app.core.errors import APIStatusError, UpstreamError
 from app.core.targets import Target
+from app.core.trouble import TRANSIENT, elsewhere_may_help
 from app.core.values import value
 
-TRANSIENT = (
-    APIConnectionError,
-    RequestTimeoutError,
-    ConflictError,
-    RateLimitError,
-    InternalServerError,
-    UncertainError,
-)
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 JITTER = 0.25
@@ -71,11 +55,11 @@ class Told(Protocol):
         """It failed: what it is charged is settled now."""
 
     async def may_try(self, target: Target) -> bool:
-        """Whether what another attempt can cost could be held on top of that."""
+        """Whether what an attempt at `target` can cost is held on top of that."""
 
 
 async def first_answer(
-    targets: Sequence[Target],
+    targets: Iterable[Target],
     one_try: Callable[[Target], Awaitable[_T]],
     told: Told,
     options: RetryOptions,
@@ -83,36 +67,42 @@ async def first_answer(
 ) -> _T:
     """The first success: each target in turn, as often as its failures pass.
 
-    Raises the last UpstreamError: when it is no passing one, when every target has been tried
-    often enough, when the wait would be too long, or when another attempt doesn't fit.
+    `targets` are asked for one by one, each when it is needed; one whose cost can't be held is
+    passed over. Raises the last UpstreamError: when it is the same everywhere, when the time is
+    over, or when no target is left.
     """
     started_s = clock.now_s()
-    for target, other in zip(targets, (*targets[1:], None), strict=False):
-        tries = 0
-        while True:
+    failure: UpstreamError | None = None
+    for target in targets:
+        if failure is not None and clock.now_s() - started_s > options.max_elapsed_s:
+            break
+        tries, wait_s = 0, 0.0
+        while await told.may_try(target):
+            if tries:
+                await clock.sleep(wait_s)
             tries += 1
             told.begin(target)
             try:
                 return await one_try(target)
             except UpstreamError as error:
+                failure = error
                 await told.failed(error)
-                if not is_transient(error):
+                if not (is_transient(error) or elsewhere_may_help(error)):
                     raise
-                wait_s = _wait_s(error, tries, clock.now_s() - started_s, options)
-                following = other if wait_s is None else target
-                if following is None or not await told.may_try(following):
-                    raise
-            if wait_s is None:
+            asked_s = _wait_s(failure, tries, clock.now_s() - started_s, options)
+            if asked_s is None:
                 break
-            await clock.sleep(wait_s)
-    raise ValueError("a call needs a target")
+            wait_s = asked_s
+    if failure is None:
+        raise ValueError("a call needs a target")
+    raise failure
 
 
 def _wait_s(
     error: UpstreamError, tries: int, elapsed_s: float, options: RetryOptions
 ) -> float | None:
     """How long to wait before the same target is tried again; None when it is not."""
-    if tries >= options.max_attempts:
+    if tries >= options.max_attempts or not is_transient(error):
         return None
     asked_s = None
     if isinstance(error, APIStatusError):

@@ -8,18 +8,20 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from app.calls.chain import Chain, target_of
 from app.calls.charges import charge_of, not_billed, stream_charge
 from app.calls.ended import Course, ended, error_name, why_ended
 from app.calls.gateway import Interruption
+from app.calls.reservations import reservation_of
 from app.core.billing import answer_of
 from app.core.ended import Basis, Ending
 from app.core.errors import APIResponseValidationError, BudgetExceeded, NotSupported, UpstreamError
 from app.core.preparation import prepare
-from app.core.targets import Target
 from app.core.unknown import stake_of, unknown_outcome
-from app.ports import Call, Reservation
+from app.ports import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from app.calls.gateway import Gateway, Incoming
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from app.core.ended import Ended
     from app.core.metering import Meter
     from app.core.request import Reply
+    from app.core.targets import Target
     from app.ports import Hold, Upstream, UpstreamStream
 
 COUNT_FOR_HOLD_S = 5.0  # a refusal must not wait for long
@@ -55,6 +58,7 @@ class Held:
         self.course = Course(gateway.clock.now_s)
         self._gateway = gateway
         self._interruption = interruption or Interruption()
+        self._chain: Chain
         self._hold: Hold
         self._context: AbstractAsyncContextManager[Hold]
         self._entered = False
@@ -68,6 +72,7 @@ class Held:
             await self._enter()
         except BudgetExceeded as refusal:
             await self._enter_again(refusal)
+        self._chain = Chain(self.incoming, self._gateway, self.prepared)
         return self
 
     async def __aexit__(
@@ -85,11 +90,13 @@ class Held:
             finally:
                 self._tell()
 
-    @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> Iterator[Target]:
         """Where the call may be sent, in the order in which they are tried."""
-        ready = self.prepared
-        return (Target(ready.model, ready.model.upstreams[0], ready.prices, ready.bound),)
+        return self._chain.targets()
+
+    @property
+    def _first(self) -> Target:
+        return target_of(self.prepared, self.prepared.model.upstreams[0])
 
     def upstream(self, target: Target) -> Upstream:
         """Who serves the target."""
@@ -101,6 +108,9 @@ class Held:
 
     def begin(self, target: Target) -> None:
         """See attempts.Told."""
+        if target.model is not self.prepared.model:
+            self.prepared = self._chain.prepared_for(target)
+            self._counted, self._asked_count = None, False  # each model counts in its own way
         self.course.begin(target)
 
     async def failed(self, error: UpstreamError) -> None:
@@ -151,7 +161,7 @@ class Held:
         return self._ended
 
     async def _enter(self, *, may_wait: bool = False) -> None:
-        asked = self._reservation(may_wait=may_wait)
+        asked = reservation_of(self.incoming, self.prepared, may_wait=may_wait)
         self._context = self._gateway.ledger.hold(asked, self._ended_by)
         self._hold = await self._context.__aenter__()
         self._entered = True
@@ -180,35 +190,11 @@ class Held:
         fits = self.prepared.bound.output_that_fits(room)
         return BudgetExceeded(replace(refusal.shortfall, max_tokens_that_fit=fits))
 
-    def _reservation(self, *, may_wait: bool) -> Reservation:
-        incoming, prepared = self.incoming, self.prepared
-        request = incoming.request
-        return Reservation(
-            request_id=incoming.request_id,
-            key=incoming.key,
-            model=prepared.model.id,
-            bound_nano_usd=prepared.bound.nano_usd,
-            least_nano_usd=prepared.least_nano_usd,
-            stake=stake_of(prepared.bound),
-            dialect=incoming.dialect,
-            requested_model=request.model,
-            route=prepared.route,
-            upstream=prepared.model.upstreams[0],
-            stream=request.stream,
-            cache_plan=prepared.cache,
-            end_user=request.end_user,
-            tags=request.tags,
-            idempotency_key=incoming.idempotency_key,
-            fixed_nano_usd=prepared.bound.fixed_nano_usd,
-            share_ppm=prepared.share_ppm,
-            may_wait=may_wait,
-        )
-
     async def _count(self, timeout_s: float) -> int | None:
         """The vendor's count of the prompt, asked for once; None when it doesn't tell."""
         if not self._asked_count:
             self._asked_count = True
-            target = self.course.target or self.targets[0]
+            target = self.course.target or self._first
             try:
                 async with asyncio.timeout(timeout_s):
                     counted = await self.upstream(target).count_tokens(self.call(target))
@@ -241,7 +227,7 @@ class Held:
 
     @property
     def _open_bound(self) -> Bound:
-        return (self.course.target or self.targets[0]).bound
+        return (self.course.target or self._first).bound
 
     def _close_stream(self, error: BaseException | None) -> bool:
         """End an attempt whose stream has said what the prompt counts; False where none has."""

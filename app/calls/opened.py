@@ -28,7 +28,7 @@ class Opened:
 
     async def __aenter__(self) -> UpstreamStream:
         held = self._held
-        answer = await first_answer(held.targets, self._open, held, self._options, self._clock)
+        answer = await first_answer(held.targets(), self._open, held, self._options, self._clock)
         held.opened(answer)
         return answer
 

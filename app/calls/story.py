@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def process(incoming: Incoming, gateway: Gateway) -> tuple[Reply, Receipt]:
     """One whole answer.  Raises Refusal (nothing was sent) or UpstreamError."""
     async with Held(incoming, gateway) as held:
-        reply = await first_answer(held.targets, held.send, held, gateway.retries, gateway.clock)
+        reply = await first_answer(held.targets(), held.send, held, gateway.retries, gateway.clock)
         held.answered(reply)
     return reply, receipt_of(held, opening_of(held, reply.headers))
 

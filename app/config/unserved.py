@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from app.config.defaults import FALLBACKS
-
 if TYPE_CHECKING:
     from app.config.settings import Settings
 
@@ -38,9 +36,6 @@ def unserved_settings(settings: Settings) -> Iterator[str]:
         for key in keys:
             if getattr(section, key) != getattr(default, key):
                 yield f"{path}.{key} {NO_EFFECT}"
-    for model, others in settings.fallbacks.items():
-        if list(others) != FALLBACKS.get(model):
-            yield f"fallbacks.{model} {NO_EFFECT}"
 
 
 def unserved_variables(environ: Mapping[str, str]) -> Iterator[str]:

@@ -24,7 +24,8 @@ GatewayError
 │   └── GatewayStopped            the gateway shuts down and waits no longer
 └── UpstreamError                 the call was made, or tried
     ├── APIStatusError            answered with an error status: not billed
-    │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403
+    │   ├── BadRequestError 400 · AuthenticationError 401 · PaymentRequiredError 402
+    │   ├── PermissionDeniedError 403
     │   ├── NotFoundError 404 · ConflictError 409 · RequestTooLargeError 413
     │   ├── UnprocessableEntityError 422 · RateLimitError 429 · RequestTimeoutError 408
     │   └── InternalServerError >= 500 · ServiceUnavailableError 503
@@ -40,6 +41,7 @@ The names below UpstreamError are those of the vendor's SDK, so a reader knows t
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from app.core.budgets import explained
@@ -175,6 +177,10 @@ class AuthenticationError(APIStatusError):
     """401: the upstream refused *our* key."""
 
 
+class PaymentRequiredError(APIStatusError):
+    """402, or a 400 that says the same: *our* account is out of balance or over its limit."""
+
+
 class PermissionDeniedError(APIStatusError):
     """403: the upstream refused *our* key."""
 
@@ -255,6 +261,7 @@ class APIResponseValidationError(UncertainError):
 _BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequestError,
     401: AuthenticationError,
+    402: PaymentRequiredError,
     403: PermissionDeniedError,
     404: NotFoundError,
     408: RequestTimeoutError,
@@ -268,6 +275,16 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 }
 
 
-def status_error(status: int) -> type[APIStatusError]:
-    """The class for an upstream's error status."""
+# Of the account, never of a field: those messages begin with the field's path and a colon.
+_OUT_OF_BALANCE = re.compile(
+    r"(?:your|you|this|the)\b[^:]{0,120}?"
+    r"\b(?:credit balance|api usage limits?|spend(?:ing)? limits?|monthly limit)\b",
+    re.IGNORECASE,
+)
+
+
+def status_error(status: int, message: str = "") -> type[APIStatusError]:
+    """The class for an upstream's error status, and for what it says of our account."""
+    if status == 400 and _OUT_OF_BALANCE.match(message):
+        return PaymentRequiredError
     return _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIStatusError)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from app.core.request import as_blocks
 from app.core.tally import (
     FRAMED,
     MARK,
+    THOUGHTS,
     Tally,
     add_blocks,
     add_content,
@@ -113,6 +115,15 @@ def last_user_text(messages: tuple[Message, ...]) -> str:
                 return content
             return "\n".join(_texts(content or ()))
     return ""
+
+
+def has_thinking(request: Request) -> bool:
+    """Whether the history holds thinking, which other models don't take."""
+    return any(
+        block.get("type") in THOUGHTS
+        for message in request.messages
+        for block in as_blocks(message.get("content"))
+    )
 
 
 def has_late_system(request: Request) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.core.adaptation import adapt
 from app.core.bounds import Bound, bound
 from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
-from app.core.errors import ModelNotFound, UnboundedCost
+from app.core.errors import ModelNotFound, Refusal, UnboundedCost
 from app.core.measure import Measure, measure
-from app.core.model_names import check_allowed, model_not_found
+from app.core.model_names import check_allowed, may_name, model_not_found
+from app.core.needs import refusals
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
@@ -34,7 +36,8 @@ BYTES_PER_TOKEN_AT_MOST = 6  # a prompt can't count fewer tokens than this makes
 class Policy:
     """What may change while the gateway runs; a call keeps the one it started with.
 
-    `globally_limited` says that a budget stands over all keys together.
+    `globally_limited` says that a budget stands over all keys together. `fallbacks` are the ids of
+    the models to try after a model, in order; `vendors` says of each upstream whose API it speaks.
     """
 
     catalog: Catalog
@@ -45,6 +48,8 @@ class Policy:
     shrink: Shrink = "unset"
     shrink_share_ppm: int = 125_000
     globally_limited: bool = False
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vendors: Mapping[str, str] = field(default_factory=dict)
 
 
 @value
@@ -122,18 +127,57 @@ def prepare(
     Raises ModelNotFound, ModelNotAllowed and UnboundedCost.
     """
     size = measure(request)
-    catalog, day = policy.catalog.at(now), now.date()
+    catalog = policy.catalog.at(now)
     chosen, model = route(request, size, catalog, policy.rules, key.models)
-    prices = _prices(model, day)
-    limits = model.limits
     asked = request.max_tokens
     if asked is None:
-        most = min(policy.default_max_tokens, limits.max_output_tokens)
+        most = min(policy.default_max_tokens, model.limits.max_output_tokens)
         request = replace(request, max_tokens=most, original=None)
     if adapted or chosen.tier is not None:
         taken = adapt(request, model)
         if taken is not request:  # it may have grown: a forced tool becomes a sentence
             request, size = taken, measure(taken)
+    return _ready(request, size, key, policy, catalog, now.date(), model, chosen, asked)
+
+
+def prepare_fallback(  # noqa: PLR0913, PLR0917 - as above, and what it stands in for
+    first: Prepared, request: Request, key: Key, policy: Policy, name: str, now: datetime
+) -> Prepared | None:
+    """The same call for another model, its answer no longer than the first one's may be.
+
+    None where it is not served any more, the key may not use it, or it would not take the request.
+    """
+    catalog = policy.catalog.at(now)
+    model = catalog.models.get(name)
+    if model is None or not may_name(model.id, catalog, key.models):
+        return None
+    asked = request.max_tokens
+    taken = adapt(replace(request, max_tokens=first.request.max_tokens, original=None), model)
+    size = measure(taken)
+    if refusals(taken, size, model):
+        return None
+    try:
+        return _ready(taken, size, key, policy, catalog, first.day, model, first.route, asked)
+    except Refusal:
+        return None
+
+
+def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
+    request: Request,
+    size: Measure,
+    key: Key,
+    policy: Policy,
+    catalog: Catalog,
+    day: date,
+    model: Model,
+    chosen: Route,
+    asked: int | None,
+) -> Prepared:
+    """Mark and bound for a model; the caller asked for so many tokens.
+
+    Raises ModelNotFound, ModelNotAllowed and UnboundedCost.
+    """
+    prices = _prices(model, day)
     marked, cache = plan(request, size, model, policy.cache)
     limited = key.limited or policy.globally_limited
     others = _others(marked, size, key, catalog, day, limited=limited)

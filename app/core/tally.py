@@ -36,9 +36,9 @@ _MARKED = f'"{MARK}":'
 _MARKS = re.compile(rf'"{MARK}":(null|\{{[^{{}}]*\}}|)')
 _SHORT = re.compile(r'^\{(?!.*"ttl":(?!"5m"|null))')
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-_OF_THOUGHTS = ("thinking", "signature", "data")
+_OFTHOUGHTS = ("thinking", "signature", "data")
 _SENTENCE_ENDS = ".!?\n。！？"  # noqa: RUF001 - as Chinese and Japanese end theirs
-_THOUGHTS = ("thinking", "redacted_thinking")
+THOUGHTS = ("thinking", "redacted_thinking")
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def add_blocks(blocks: Iterable[object], tally: Tally) -> None:
             _image(block, tally)
         elif kind == "document":
             _document(block, tally)
-        elif kind in _THOUGHTS:
+        elif kind in THOUGHTS:
             _thinking(block, tally)
         else:
             _structured(block, tally)
@@ -161,10 +161,10 @@ def _rest(block: Block, known: frozenset[str], tally: Tally) -> None:
 
 def _thinking(block: Block, tally: Tally) -> None:
     """Sealed thinking reaches the model whole, and its seal is no shorter."""
-    for name in _OF_THOUGHTS:
+    for name in _OFTHOUGHTS:
         add_text(block.get(name), tally)
     if len(block) > SEALED:
-        _rest(block, frozenset({"type", *_OF_THOUGHTS}), tally)
+        _rest(block, frozenset({"type", *_OFTHOUGHTS}), tally)
 
 
 def _image(block: Block, tally: Tally) -> None:

@@ -59,6 +59,7 @@ ROWS: dict[type[BaseException], Row] = {
     errors.GatewayStopped: Row(503, "api_error", "gateway_stopped", "api_error"),
     errors.AuthenticationError: REFUSED_CREDENTIALS,
     errors.PermissionDeniedError: REFUSED_CREDENTIALS,
+    errors.PaymentRequiredError: Row(502, "api_error", "upstream_error", "api_error"),
     errors.RateLimitError: Row(
         429, "rate_limit_error", "upstream_rate_limited", "rate_limit_error"
     ),
@@ -160,6 +161,8 @@ def _kept_status(error: BaseException, row: Row) -> Row:
 def _message(error: BaseException) -> str:
     if isinstance(error, SECRETIVE):
         return "the upstream refused the gateway's credentials"
+    if isinstance(error, errors.PaymentRequiredError):
+        return "the gateway's account at the upstream is out of balance or over its limit"
     if isinstance(error, errors.GatewayError):
         return error.message
     return "an error in the gateway; it was logged under this request's id"

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from app.calls.attempts import RetryOptions, backoff_s, first_answer, is_transient
+from app.calls.clock import Clock
 from app.core import errors
 from app.core.errors import status_error
 from app.core.targets import Target
+from tests.calls.fakes import FixedClock
 from tests.upstream.anthropic.calls import TARGET, RecordingHold
 
 
@@ -112,10 +115,11 @@ async def test_no_bound_is_held_for_a_retry_that_is_not_made() -> None:
     hold = RecordingHold()
     with pytest.raises(errors.APITimeoutError):
         await Scripted(errors.APITimeoutError("no")).run(hold, RetryOptions(max_attempts=1))
+    hurried = RecordingHold()
     with pytest.raises(errors.APITimeoutError):
-        await Scripted(errors.APITimeoutError("no")).run(hold, RetryOptions(max_elapsed_s=0.1))
-    assert hold.held == 0
-    assert [a.charged for a in hold.attempts] == [False, False]
+        await Scripted(errors.APITimeoutError("no")).run(hurried, RetryOptions(max_elapsed_s=0.1))
+    assert (hold.held, hurried.held) == (0, 0)
+    assert [a.charged for a in (*hold.attempts, *hurried.attempts)] == [False, False]
 
 
 async def test_calls_that_retry_at_the_same_time_do_not_disturb_each_other() -> None:
@@ -174,6 +178,58 @@ async def test_a_refusal_is_the_same_at_every_target() -> None:
     with pytest.raises(errors.BadRequestError):
         await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), RetryOptions())
     assert places.tried == ["anthropic"]
+
+
+TROUBLE = [
+    errors.AuthenticationError("no", status=401),
+    errors.PermissionDeniedError("no", status=403),
+    errors.PaymentRequiredError("no", status=402),
+    errors.OverloadedError("no", status=529, headers={"x-should-retry": "false"}),
+    errors.RateLimitError("no", status=429, headers={"x-should-retry": "false"}),
+]
+
+
+@pytest.mark.parametrize("error", TROUBLE)
+async def test_what_trying_again_cannot_help_may_work_elsewhere(
+    error: errors.UpstreamError,
+) -> None:
+    places = Places(error)
+    await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), RetryOptions())
+    assert places.tried == ["anthropic", "elsewhere"]
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 413, 422])
+async def test_what_the_caller_got_wrong_is_wrong_everywhere(status: int) -> None:
+    places = Places(status_error(status)("no", status=status))
+    with pytest.raises(errors.APIStatusError):
+        await first_answer((TARGET, OTHER), places.attempt, RecordingHold(), RetryOptions())
+    assert places.tried == ["anthropic"]
+
+
+async def test_no_target_is_tried_after_the_time_is_over() -> None:
+    clock = FixedClock()
+
+    async def slow(target: Target) -> str:
+        clock.now += 61
+        raise errors.APITimeoutError(target.upstream)
+
+    with pytest.raises(errors.APITimeoutError, match="anthropic"):
+        await first_answer(
+            (TARGET, OTHER), slow, RecordingHold(), RetryOptions(), Clock(clock.now_s, clock.sleep)
+        )
+
+
+async def test_targets_are_made_one_by_one_when_they_are_needed() -> None:
+    made = []
+
+    def targets() -> Iterator[Target]:
+        for target in (TARGET, OTHER):
+            made.append(target.upstream)
+            yield target
+
+    scripted = Scripted("done")
+    await first_answer(targets(), scripted.attempt, RecordingHold(), RetryOptions())
+    assert made == ["anthropic"]
 
 
 async def test_the_next_target_is_not_tried_where_it_does_not_fit() -> None:

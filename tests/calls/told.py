@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -139,6 +139,8 @@ def set_up(
     native: bool = False,
     interrupts: BaseException | None = None,
     retries: RetryOptions | None = None,
+    policy: Policy | None = None,
+    key: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> tuple[Told, Gateway, Incoming]:
     clock = FixedClock(interrupts=interrupts)
@@ -150,17 +152,16 @@ def set_up(
     )
     gateway = Gateway(
         ledger=told.ledger,
-        upstreams={"anthropic": told.upstream},
-        policy=Policy(CATALOG, Rules(), CacheRules(mode="off")),
+        upstreams=dict.fromkeys(("anthropic", "second", "other"), told.upstream),
+        policy=policy or Policy(CATALOG, Rules(), CacheRules(mode="off")),
         retries=retries or RetryOptions(),
         now=lambda: datetime(2026, 11, 30, 12, tzinfo=UTC),
         outcome_of=outcome_of,
         recorder=told.recordings,
         clock=Clock(clock.now_s, clock.sleep),
     )
-    key = Key(
-        "key_1", "one", "tk-one", datetime(2026, 11, 1, tzinfo=UTC), max_budget_nano_usd=limit
-    )
+    made = datetime(2026, 11, 1, tzinfo=UTC)
+    owner = Key("key_1", "one", "tk-one", made, max_budget_nano_usd=limit, **(key or {}))
     asked = Request(**{**HI, "stream": stream, **request})
     dialect = "anthropic_messages" if native else "openai_chat"
-    return told, gateway, Incoming(asked, key, "req_1", dialect, native=native)
+    return told, gateway, Incoming(asked, owner, "req_1", dialect, native=native)

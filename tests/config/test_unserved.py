@@ -17,8 +17,7 @@ CASES = [
     ("telemetry: {langfuse: {enabled: true}}", ["telemetry.langfuse.enabled"]),
     ("telemetry: {langfuse: {include_content: true}}", ["telemetry.langfuse.include_content"]),
     ("telemetry: {otlp: {enabled: true}}", ["telemetry.otlp.enabled"]),
-    ("fallbacks: {claude-sonnet-5: [claude-sonnet-4-6]}", ["fallbacks.claude-sonnet-5"]),
-    ("fallbacks: {}", []),
+    ("fallbacks: {claude-sonnet-5: [claude-sonnet-4-6]}", []),
     ("retention: {requests_days: 400}", []),
     ("budgets: {default_max_tokens: 5}", []),
 ]
@@ -51,5 +50,4 @@ def test_variables_without_effect_are_named_without_their_values() -> None:
 
 def test_every_setting_that_the_documents_call_without_effect_is_warned_of() -> None:
     warned = {name for _, names in CASES for name in names}
-    documented = {key.replace("<model>", "claude-sonnet-5") for key in WITHOUT_EFFECT}
-    assert documented == warned
+    assert set(WITHOUT_EFFECT) == warned

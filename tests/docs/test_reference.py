@@ -215,7 +215,6 @@ def test_links_lead_somewhere(document: str) -> None:
 WITHOUT_EFFECT = {
     "server.cors_origins": r"\.cors_origins\b",
     "routing.sonnet_share": r"\.sonnet_share\b",
-    "fallbacks.<model>": r"\bfallback_models\b",
     "retention.requests_days": r"\.requests_days\b",
     "telemetry.langfuse.enabled": r"\.telemetry\.langfuse\b",
     "telemetry.langfuse.include_content": r"\.include_content\b",

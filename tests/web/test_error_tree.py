@@ -35,6 +35,7 @@ LEAVES = {
     "BadRequestError": (400, "invalid_request", INVALID, INVALID),
     "AuthenticationError": (502, "upstream_auth_error", API, API),
     "PermissionDeniedError": (502, "upstream_auth_error", API, API),
+    "PaymentRequiredError": (502, "upstream_error", API, API),
     "NotFoundError": (404, "model_not_found", INVALID, INVALID),
     "RequestTimeoutError": (408, "upstream_refused", INVALID, INVALID),
     "ConflictError": (409, "upstream_refused", INVALID, INVALID),
@@ -57,6 +58,7 @@ BRANCHES = {
 UPSTREAMS = {
     "BadRequestError": 400,
     "AuthenticationError": 401,
+    "PaymentRequiredError": 402,
     "PermissionDeniedError": 403,
     "NotFoundError": 404,
     "RequestTimeoutError": 408,

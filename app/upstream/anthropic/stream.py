@@ -195,7 +195,7 @@ class AnthropicStream:
         if self.meter.begun and self.meter.usage is None:
             return unreadable(message, self.headers)
         status = status_of_error(error)
-        return status_error(status)(message, status=status)
+        return status_error(status, message)(message, status=status)
 
     async def _close(self) -> None:
         if self._answer is not None:

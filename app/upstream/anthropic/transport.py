@@ -101,7 +101,7 @@ def _cleaned(value: str) -> str:
 def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
     """The error for an answer whose status is not 200, in the vendor's own words."""
     message = error_message(body) or f"the upstream answered with status {status}"
-    raise status_error(status)(message, status=status, body=body, headers=headers)
+    raise status_error(status, message)(message, status=status, body=body, headers=headers)
 
 
 def refuse_error(body: bytes, headers: Mapping[str, str]) -> None:

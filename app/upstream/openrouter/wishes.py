@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.core.measure import has_thinking
+
 if TYPE_CHECKING:
     from app.core.models import Model
     from app.core.request import Request
 
-THINKING = ("thinking", "redacted_thinking")
 WHO_SEALED_IT = "anthropic"  # other providers may refuse or drop what it has signed
 LONGEST_SESSION = 256
 
@@ -35,17 +36,6 @@ def with_wishes_of(request: Request, model: Model) -> Request:
 def provider_for(request: Request, model: Model) -> Mapping[str, Any]:
     """The config's word on providers; signed thinking goes back to who signed it."""
     configured = model.provider or {}
-    if "only" in configured or not holds_thinking(request):
+    if "only" in configured or not has_thinking(request):
         return configured
     return {**configured, "only": [WHO_SEALED_IT]}
-
-
-def holds_thinking(request: Request) -> bool:
-    """Whether a turn of the history holds thinking."""
-    for message in request.messages:
-        content = message.get("content")
-        if isinstance(content, (list, tuple)) and any(
-            isinstance(block, Mapping) and block.get("type") in THINKING for block in content
-        ):
-            return True
-    return False

@@ -57,6 +57,8 @@ class RecordingHold:
             last.status, last.request_id = error.status, error.request_id
 
     async def may_try(self, _target: Target) -> bool:
+        if not self.attempts:
+            return True
         last = self.attempts[-1]
         if last.error not in ("APITimeoutError", "APIResponseValidationError"):
             return True

@@ -16,7 +16,7 @@ from app.upstream.anthropic.sdk_transport import FAILURES, _mapped
 OF_STATUS: dict[str, tuple[int, type[errors.APIStatusError]]] = {
     "BadRequestError": (400, errors.BadRequestError),
     "AuthenticationError": (401, errors.AuthenticationError),
-    "PaymentRequiredError": (402, errors.APIStatusError),
+    "PaymentRequiredError": (402, errors.PaymentRequiredError),
     "PermissionDeniedError": (403, errors.PermissionDeniedError),
     "NotFoundError": (404, errors.NotFoundError),
     "RequestTimeoutError": (408, errors.RequestTimeoutError),

@@ -124,7 +124,7 @@ async def test_a_history_with_thinking_in_a_callers_own_bytes_is_written_anew(
 
 
 ERRORS: list[tuple[dict[str, Any], type[errors.APIStatusError], int]] = [
-    ({"error": {"code": 402, "message": "no credits"}}, errors.APIStatusError, 402),
+    ({"error": {"code": 402, "message": "no credits"}}, errors.PaymentRequiredError, 402),
     ({"error": {"code": 429, "message": "slow down"}}, errors.RateLimitError, 429),
     ({"error": {"code": 502, "message": "down"}}, errors.InternalServerError, 502),
     ({"error": {"code": "odd", "message": "down"}}, errors.InternalServerError, 500),

@@ -1,0 +1,69 @@
+"""Where a call may go, one target after the other: each is made when those before it failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.measure import has_thinking
+from app.core.preparation import prepare_fallback
+from app.core.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.calls.gateway import Gateway, Incoming
+    from app.core.preparation import Prepared
+
+
+class Chain:
+    """The upstreams of a call's own model, then those of its fallbacks.
+
+    A history with thinking stays with its model, and with upstreams of the vendor that it was
+    sent to first. A model for which the key has a budget of its own stands in for no other: what
+    is held here counts towards the first model's.
+    """
+
+    __slots__ = ("_first", "_gateway", "_incoming", "_others")
+
+    def __init__(self, incoming: Incoming, gateway: Gateway, first: Prepared) -> None:
+        self._incoming = incoming
+        self._gateway = gateway
+        self._first = first
+        self._others: dict[str, Prepared] = {}
+
+    def prepared_for(self, target: Target) -> Prepared:
+        """The call as it is sent there."""
+        return self._others.get(target.model.id, self._first)
+
+    def targets(self) -> Iterator[Target]:
+        """Every one of them, in order."""
+        first, policy = self._first, self._gateway.policy
+        own = first.model.upstreams
+        yield target_of(first, own[0])
+        names = policy.fallbacks.get(first.model.id, ())
+        if len(own) == 1 and not names:
+            return
+        pinned = has_thinking(self._incoming.request)
+        vendor = policy.vendors.get(own[0])
+        for upstream in own[1:]:
+            if not pinned or policy.vendors.get(upstream) == vendor:
+                yield target_of(first, upstream)
+        for name in () if pinned else names:
+            ready = self._fallback(name)
+            if ready is not None:
+                self._others[name] = ready
+                for upstream in ready.model.upstreams:
+                    yield target_of(ready, upstream)
+
+    def _fallback(self, name: str) -> Prepared | None:
+        incoming, gateway = self._incoming, self._gateway
+        if name in incoming.key.model_budgets_nano_usd:
+            return None
+        return prepare_fallback(
+            self._first, incoming.request, incoming.key, gateway.policy, name, gateway.now()
+        )
+
+
+def target_of(ready: Prepared, upstream: str) -> Target:
+    """The call at one of its model's upstreams."""
+    return Target(ready.model, upstream, ready.prices, ready.bound)
