@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from app.config.names import config_warnings
+from app.config.prices import bundled_books
 from app.config.problems import ConfigError, Problem
 from app.config.settings import Settings
 from app.web.running import Recorder, RunningGateway
@@ -52,6 +54,8 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     running.config_refusal = None
     recorder.config_refused(refused=False)
     _log.info("config reloaded")
+    for warning in config_warnings(settings, bundled_books(), running.gateway.now()):
+        _log.warning(warning)
 
 
 def needs_restart(before: Settings, after: Settings) -> list[str]:

@@ -71,7 +71,10 @@ def _as_ours(request: Request, error: Exception) -> Exception:
     if isinstance(error, RequestValidationError):
         return refusal(error.errors())
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
-        return NotSupported(f"{request.method} {request.url.path} is not supported here")
+        return NotSupported(
+            f"{request.method} {request.url.path} is not supported here: "
+            "clients find their API under /v1, admins theirs under /admin, and /docs shows both"
+        )
     if isinstance(error, HTTPException):
         return BadRequest(str(error.detail))
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from functools import cache
 from pathlib import Path
 
 from app.config.book_file import (
@@ -73,6 +74,7 @@ class Book:
         return next((model for model in self.models.values() if name in model.aliases), None)
 
 
+@cache
 def bundled_books() -> Mapping[str, Book]:
     """The books that come with the gateway, by vendor."""
     anthropic = load_book(BOOKS / "anthropic.yaml")

@@ -153,6 +153,9 @@ class LimitedProtocol(HttpToolsProtocol):
         The parser leaves out the body of one that asks (Java's client does, for h2c, with each
         first request), so the head is given to a new parser without what it asked with.
         """
+        if self.parser.get_method() == b"CONNECT":  # which asks for a tunnel, and for nothing else
+            self._refuse("CONNECT is not supported: this is no proxy")
+            return
         self._upgrading = False
         kept = [header for header in self.headers if header[0] not in HOP_BY_HOP]
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()

@@ -420,6 +420,26 @@ ODD_QUERIES = [
 ]
 
 
+def test_a_budget_for_auto_is_refused_with_what_to_do(served: Gateway) -> None:
+    fields = {"name": "a", "model_budgets": {"auto": "1.00"}}
+    answer = sent(served, "POST", "/admin/keys", MASTER_KEY, json=fields)
+    assert_shape(answer, "/admin/keys", 400, "invalid_request", "")
+    assert answer.json()["error"] == {
+        "message": "model_budgets: 'auto' is no model of its own: "
+        "give each model or tier its budget",
+        "type": "invalid_request_error",
+        "param": "model_budgets",
+        "code": "invalid_request",
+    }
+
+
+@pytest.mark.parametrize("offset", ["%2B01:00", "+01:00", "-01:00", "Z"])
+def test_an_offset_may_be_written_as_a_shell_leaves_it(served: Gateway, offset: str) -> None:
+    query = f"from=2026-11-01T00:00:00{offset}&to=2026-11-01T00:00:00{offset}"
+    assert served.admin("GET", f"spend?{query}")["total_cost_usd"] == "0.00"
+    assert served.admin("GET", f"requests?{query}")["data"] == []
+
+
 def test_a_refusal_reads_as_a_sentence(served: Gateway) -> None:
     answer = sent(served, "GET", "/admin/keys?limit=1001", MASTER_KEY)
     told = "limit must be less than or equal to 1000"

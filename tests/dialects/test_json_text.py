@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 
 from app.core.errors import BadRequest
 from app.dialects.anthropic import messages as anthropic_messages
+from app.dialects.anthropic.events import EventReader
+from app.dialects.anthropic.stream import StreamTap
 from app.dialects.anthropic.wire import encode, reply_from
 from app.dialects.json_text import LongNumber, dumps, loads
 from app.dialects.openai_chat import request as openai_chat
 from app.dialects.openai_chat.reply import reply_bytes
-from tests.dialects.openai_chat.dialogues import RECEIPT
+from app.dialects.openai_chat.stream import ChunkWriter
+from app.dialects.openai_responses import request as responses
+from app.dialects.openai_responses.stream import EventWriter
+from tests.dialects.openai_chat.dialogues import OPENING, RECEIPT
 
 LONG = [
     "18446744073709551616",
@@ -153,6 +158,25 @@ def test_every_lane_sends_and_tells_numbers_with_their_digits() -> None:
     told = reply_bytes(reply_from(answer), RECEIPT)
     arguments = orjson.loads(told)["choices"][0]["message"]["tool_calls"][0]["function"]
     assert arguments == {"name": "go", "arguments": f'{{"n":{DIGITS.decode()}}}'}
+
+
+@pytest.mark.parametrize("number", [DIGITS, b"0.12345678901234567890123", b"1e400"])
+def test_a_streamed_call_whose_input_comes_at_once_keeps_its_digits(number: bytes) -> None:
+    stream = (
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+        b'"content_block":{"type":"tool_use","id":"t","name":"go","input":{"n":%b}}}\n\n'
+        b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n' % number
+    )
+    raw, events = EventReader().feed(stream)
+    assert raw == stream
+    StreamTap().feed(events, 0.0)
+    arguments = b'{\\"n\\":%b}' % number
+    body = orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": "Go"}]})
+    call = openai_chat.parse(body)
+    chunks = ChunkWriter(OPENING, call.include_usage, legacy_functions=False)
+    assert b'"arguments":"%b"' % arguments in chunks.feed(events)
+    item = responses.parse(orjson.dumps({"model": "auto", "input": "Go"}))
+    assert b'"arguments":"%b"' % arguments in EventWriter(OPENING, item).feed(events)
 
 
 def test_a_long_number_is_no_text_and_no_count() -> None:

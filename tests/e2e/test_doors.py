@@ -205,6 +205,12 @@ def test_a_request_that_asks_for_another_protocol_is_served_by_this_one(
             assert json.loads(body)["object"] == "chat.completion"
 
 
+def test_who_asks_for_a_tunnel_is_refused_at_once(served: Gateway) -> None:
+    status, headers, body = asked(served, head("example.com:443", method="CONNECT"))
+    assert (status, headers["connection"]) == (400, "close")
+    assert json.loads(body)["error"]["message"] == "CONNECT is not supported: this is no proxy"
+
+
 @pytest.mark.parametrize("path", ROUTES[:3])
 def test_a_caller_of_http_1_0_gets_no_chunks(served: Gateway, path: str) -> None:
     body = json.dumps(hello(path, stream=True)).encode()

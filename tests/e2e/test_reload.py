@@ -86,7 +86,8 @@ def shown_input_usd(served: Gateway) -> str:
 
 
 def refusal(served: Gateway) -> str | None:
-    ready = served.http.get(f"{served.url}/health/ready")
+    headers = {"authorization": f"Bearer {MASTER_KEY}"}
+    ready = served.http.get(f"{served.url}/health/ready", headers=headers)
     assert ready.status_code == 200
     refused: str | None = ready.json()["config_refused"]
     return refused
@@ -283,3 +284,12 @@ def test_what_needs_a_restart_is_named(served: Gateway) -> None:
     assert [(x["message"], x["setting"]) for x in told] == [
         ("changes with a restart only", "ledger.lease_s")
     ]
+
+
+def test_what_should_be_looked_at_is_told_again_when_it_is_reloaded(served: Gateway) -> None:
+    seen = len(log_lines(served))
+    more = "retention: {requests_days: 30}\n"
+    reconfigure(served, AS_IN_THE_BOOK + more)
+    hang_up(served)
+    told = "retention.requests_days has no effect in this version"
+    eventually(lambda: told in [x["message"] for x in log_lines(served)[seen:]])

@@ -8,11 +8,13 @@ from typing import Any
 import orjson
 
 from app.core.errors import APIResponseValidationError
+from app.dialects.json_text import loads
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 LAST_EVENT = "message_stop"
 
 _LAST = LAST_EVENT.encode()
+_BLOCK_START = b"content_block_start"  # the one event that may hold numbers of a tool's input
 _LARGEST_LAST = 4096  # bytes of an event that ends a stream: it says next to nothing
 _DONE = b"[DONE]"  # what some upstreams say last, beside the event
 _LF = 10
@@ -108,7 +110,7 @@ def _data(event: bytes) -> bytes:
 
 def _event(data: bytes) -> dict[str, Any]:
     try:
-        event = orjson.loads(data)
+        event = loads(data) if _BLOCK_START in data else orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise APIResponseValidationError(f"the upstream's event is not JSON: {error}") from error
     if not isinstance(event, dict):

@@ -31,6 +31,12 @@ def with_known_models(fields: Fields, catalog: Catalog) -> dict[str, Any]:
     if isinstance(budgets, dict):
         resolved: dict[str, Any] = {}
         for name, amount in budgets.items():
+            if name == AUTO:
+                raise BadRequest(
+                    f"model_budgets: {AUTO!r} is no model of its own: give each model or tier its "
+                    "budget",
+                    param="model_budgets",
+                )
             model_id = _offered(name, catalog, "model_budgets")
             if model_id in resolved:
                 raise BadRequest(f"two budgets for {model_id!r}", param="model_budgets")

@@ -38,8 +38,13 @@ def range_of(from_: str | None, to: str | None) -> Range:
 
     Raises BadRequest, also for a range that ends before it begins.
     """
-    from_us = None if from_ is None else parse_us(from_, param="from")
-    before_us = None if to is None else parse_us(to, param="to")
+    from_us = None if from_ is None else _parsed(from_, "from")
+    before_us = None if to is None else _parsed(to, "to")
     if from_us is not None and before_us is not None and before_us < from_us:
         raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param="to")
     return Range(from_us, before_us)
+
+
+def _parsed(text: str, param: str) -> int:
+    """The instant; an offset whose `+` a URL made a blank, as `curl` leaves it, keeps its sign."""
+    return parse_us(text.replace(" ", "+") if "T" in text else text, param=param)

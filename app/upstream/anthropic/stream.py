@@ -21,6 +21,7 @@ from app.core.values import value
 from app.dialects.anthropic.events import EventReader
 from app.dialects.anthropic.stream import StreamTap
 from app.dialects.anthropic.wire import status_of_error
+from app.dialects.json_text import dumps, loads
 from app.ports import Part
 from app.upstream.anthropic.redaction import Redaction
 from app.upstream.anthropic.transport import (
@@ -154,7 +155,7 @@ class AnthropicStream:
         tap.feed(events, self._now())
         if tap.error is not None:
             raw = self._redaction.data(raw)
-            events = orjson.loads(self._redaction.data(orjson.dumps(events)))
+            events = loads(self._redaction.data(dumps(events)))
         elif self.meter.stop_reason is not None and any(e.get("type") != PING for e in events):
             self._expect_end()
         return Part(raw, events)
