@@ -27,14 +27,12 @@ from app.store.database.engine import open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
 from app.store.store import store_over
-from app.telemetry.call_log import CallLog
 from app.telemetry.logs import start_logging
-from app.telemetry.metrics import Metrics
 from app.telemetry.recorders import Recorders
 from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
 from app.web.running import RunningGateway
-from app.wiring import Boot, global_budget, policy_of, retries_of, upstreams
+from app.wiring import Boot, global_budget, policy_of, recorders, retries_of, upstreams
 
 DEFAULT_DATABASE_URL = "sqlite:///data/tollkeeper.db"
 GC_THRESHOLD = 10_000
@@ -90,6 +88,8 @@ def gateway_of(
         now=now,
         outcome_of=outcome_of,
         recorder=recorder,
+        keeps_content=settings.telemetry.langfuse.include_content
+        and settings.telemetry.langfuse.enabled,
     )
 
 
@@ -106,7 +106,7 @@ def create_app(
     Raises ConfigError and ValueError.
     """
     database = open_database(boot.database_url)
-    recorder = Recorders(Metrics(), CallLog())
+    recorder = recorders(settings, boot.environ)
     ledger = SqlLedger(
         database,
         lease_s=float(settings.ledger.lease_s),
@@ -129,12 +129,14 @@ def create_app(
         await _open(ledger)
         _settle_memory()
         watcher = asyncio.create_task(follow_config(running, boot, recorder))
+        recorder.start()
         _log.info("ready", extra={"pid": os.getpid()})
         try:
             yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
         finally:
             watcher.cancel()
             await ledger.close()
+            await asyncio.to_thread(recorder.close)
             for upstream in (*running.gateway.upstreams.values(), *running.retired):
                 await upstream.close()
             await database.close()

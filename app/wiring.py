@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from app.calls.attempts import RetryOptions
 from app.config.catalog import build_catalog, cache_rules, fallback_models, routing_rules
+from app.config.destinations import traced
 from app.config.prices import bundled_books
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings
@@ -19,6 +20,10 @@ from app.core.budgets import WHOLE_PPM
 from app.core.preparation import Policy
 from app.ports import Upstream
 from app.store.ledger.windows import GlobalBudget
+from app.telemetry.call_log import CallLog
+from app.telemetry.metrics import Metrics
+from app.telemetry.recorders import Recorders
+from app.telemetry.tracing import Destination, Tracing
 from app.upstream.factory import open_upstream
 from app.upstream.options import UpstreamOptions
 from app.upstream.proxies import proxy_for
@@ -78,6 +83,32 @@ def retries_of(settings: Settings) -> RetryOptions:
         max_attempts=settings.retries.max_attempts,
         max_elapsed_s=float(settings.retries.max_elapsed_s),
         max_retry_after_s=float(settings.retries.max_retry_after_s),
+    )
+
+
+def recorders(settings: Settings, environ: Mapping[str, str]) -> Recorders:
+    """All who are told how calls end.  Raises ConfigError."""
+    metrics = Metrics()
+    return Recorders(metrics, CallLog(), tracings(settings, environ, metrics))
+
+
+def tracings(
+    settings: Settings, environ: Mapping[str, str], metrics: Metrics
+) -> tuple[Tracing, ...]:
+    """One for each destination of traces that is on.  Raises ConfigError."""
+    found = traced(settings, environ)
+    if not found:
+        return ()
+    # Costs a quarter of a second and 14 MB, so it is imported only where it is used.
+    from app.telemetry.otlp import OtlpSender  # noqa: PLC0415
+
+    return tuple(
+        Tracing(
+            Destination(each.name, each.endpoint, each.headers, each.include_content),
+            OtlpSender,
+            metrics.dropped,
+        )
+        for each in found
     )
 
 

@@ -115,6 +115,10 @@ class Gateway:
         listed: list[dict[str, Any]] = self.admin("GET", "requests?limit=1000")["data"]
         return listed
 
+    def metrics(self) -> str:
+        headers = {"authorization": f"Bearer {MASTER_KEY}"}
+        return self.http.get(f"{self.url}/metrics", headers=headers).text
+
     def log_text(self) -> str:
         return (self.folder / "gateway.log").read_text()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.calls.gateway import Incoming, Interruption, OutcomeOf
     from app.core.ended import Charge
     from app.core.preparation import Prepared
+    from app.core.request import Block
     from app.core.targets import Target
     from app.ports import Hold
 
@@ -38,7 +39,7 @@ class Course:
     """
 
     __slots__ = (
-        *("attempts", "charge", "is_open", "now_s", "started_s", "target", "ttft_ms"),
+        *("attempts", "charge", "content", "is_open", "now_s", "started_s", "target", "ttft_ms"),
         *("_begun_s", "_generation_id", "_message", "_request_id", "_status"),
     )
 
@@ -48,6 +49,7 @@ class Course:
         self.now_s = now_s
         self.started_s = self._begun_s = now_s()
         self.ttft_ms: int | None = None
+        self.content: tuple[Block, ...] | None = None
         self.target: Target | None = None
         self.is_open = False
         self._status: int | None = None
@@ -164,6 +166,9 @@ def ended(  # noqa: PLR0913  # the facts of an end, all of them different
         error_code=code,
         latency_ms=round((course.now_s() - course.started_s) * 1_000),
         ttft_ms=course.ttft_ms,
+        conversation=incoming.conversation or prepared.request.session_id,
+        traceparent=incoming.traceparent,
+        content=course.content,
     )
 
 

@@ -26,7 +26,8 @@ OutcomeOf: TypeAlias = Callable[[BaseException, str], tuple[int, str]]
 class Gateway:
     """Everything a call needs, built once by `create_app`; replaced whole when prices reload.
 
-    `now` (UTC) decides which prices apply and which models are retired.
+    `now` (UTC) decides which prices apply and which models are retired; `keeps_content` that the
+    recorders are told what was answered.
     """
 
     ledger: Ledger
@@ -37,11 +38,15 @@ class Gateway:
     outcome_of: OutcomeOf
     recorder: Recorder
     clock: Clock = CLOCK
+    keeps_content: bool = False
 
 
 @value
 class Incoming:
-    """One call as the API layer hands it over. `native` leaves a named model's request as it is."""
+    """One call as the API layer hands it over. `native` leaves a named model's request as it is.
+
+    `conversation` is what the caller names it; `traceparent` the caller's own span, as W3C has it.
+    """
 
     request: Request
     key: Key
@@ -50,6 +55,8 @@ class Incoming:
     native: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
+    conversation: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from app.core.billing import answer_of
 from app.core.ended import Basis, Ending
 from app.core.errors import APIResponseValidationError, BudgetExceeded, NotSupported, UpstreamError
 from app.core.preparation import prepare
+from app.core.transcript import Transcript
 from app.core.unknown import stake_of, unknown_outcome
 from app.ports import Call
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from app.core.metering import Meter
     from app.core.request import Reply
     from app.core.targets import Target
-    from app.ports import Hold, Upstream, UpstreamStream
+    from app.ports import Hold, Part, Upstream, UpstreamStream
 
 COUNT_FOR_HOLD_S = 5.0  # a refusal must not wait for long
 COUNT_FOR_CHARGE_S = 2.0
@@ -64,6 +65,7 @@ class Held:
         self._entered = False
         self._ended: Ended | None = None
         self._meter: Meter | None = None
+        self._transcript = Transcript() if gateway.keeps_content else None
         self._counted: int | None = None
         self._asked_count = False
 
@@ -130,6 +132,8 @@ class Held:
         course = self.course
         course.answered(reply.headers)
         answer = answer_of(reply)
+        if self._transcript is not None:
+            course.content = reply.content
         charge = charge_of(reply.usage, answer, self.prepared, "computed", reply.message_id)
         course.charge = charge
         course.close(None, charge.cost.total, Basis.USAGE)
@@ -139,10 +143,15 @@ class Held:
         self.course.answered(answer.headers)
         self._meter = answer.meter
 
-    def first_seen(self) -> None:
-        """Something that the caller can read has come."""
+    def seen(self, part: Part) -> None:
+        """A part of a stream has come: perhaps the first that the caller can read."""
         course = self.course
-        if course.ttft_ms is None and self._meter is not None and self._meter.visible_bytes:
+        if self._transcript is not None:
+            self._transcript.feed(part.events)
+        meter = self._meter
+        if meter is None or course.ttft_ms is not None:
+            return
+        if meter.visible_bytes or meter.output_is_known:
             course.ttft_ms = int((course.now_s() - course.started_s) * 1_000)
 
     def streamed(self) -> None:
@@ -237,6 +246,8 @@ class Held:
         if found is None:
             return False
         charge, basis = found
+        if self._transcript is not None:
+            self.course.content = self._transcript.content()
         self.course.charge = charge
         exact = basis is Basis.USAGE
         name = None if exact else error_name(error, why_ended(error, self._interruption))

@@ -45,7 +45,7 @@ async def stream(
         opening = opening_of(held, answer.headers)
         yield opening
         async for part in answer.parts():
-            held.first_seen()
+            held.seen(part)
             yield part
         held.streamed()
     yield receipt_of(held, opening)

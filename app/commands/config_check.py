@@ -11,6 +11,7 @@ from app.commands.catalog import settings_with_all_on
 from app.commands.environment import told
 from app.commands.output import say, show_json
 from app.config.catalog import build_catalog
+from app.config.destinations import traced
 from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, read_settings, settings_file
@@ -22,6 +23,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
     """Raises ConfigError with every problem."""
     environ = told()
     settings = read_settings(settings_file(config, environ), environ)
+    traced(settings, environ)
     books = bundled_books()
     catalog = build_catalog(settings_with_all_on(config), books)
     offered = build_catalog(settings, books)

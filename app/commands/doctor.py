@@ -22,6 +22,7 @@ from app.commands.environment import database_url, told
 from app.commands.failure import CommandFailed
 from app.commands.output import say, show_json
 from app.config.catalog import build_catalog
+from app.config.destinations import traced
 from app.config.prices import bundled_books
 from app.config.problems import ConfigError
 from app.config.sections import UpstreamSettings
@@ -54,6 +55,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
     try:
         environ = told()
         settings = read_settings(settings_file(config, environ), environ)
+        traced(settings, environ)
         catalog = build_catalog(settings, bundled_books())
         url = database_url()
     except ConfigError as error:

@@ -24,6 +24,7 @@ from app.commands.master_key import MasterKey, master_key
 from app.commands.output import boxed, say
 from app.commands.signals import end_on_signals
 from app.commands.workers import GoodConfig, Workers
+from app.config.destinations import traced
 from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, settings_file
@@ -89,6 +90,7 @@ def serve(wanted: Wanted) -> None:
         )
         settings = boot.settings()
         policy_of(settings)
+        traced(settings, environ)
         if not _any_is_on(settings):
             raise WrongUsage(ANTHROPIC_OFF)
         key = master_key(environ)

@@ -13,13 +13,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "routing": ("sonnet_share",),
     "retention": ("requests_days",),
 }
-TELEMETRY: Mapping[str, tuple[str, ...]] = {
-    "langfuse": ("enabled", "include_content"),
-    "otlp": ("enabled",),
-}
 VARIABLES = (
-    *("TOLLKEEPER_REDIS_URL", "ANTHROPIC_ADMIN_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-    *("LANGFUSE_HOST", "LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"),
+    "TOLLKEEPER_REDIS_URL",
+    "ANTHROPIC_ADMIN_KEY",
 )
 NO_EFFECT = "has no effect in this version"
 
@@ -27,10 +23,6 @@ NO_EFFECT = "has no effect in this version"
 def unserved_settings(settings: Settings) -> Iterator[str]:
     """A sentence for each of them that is not as it is by default."""
     sections = [(name, getattr(settings, name), keys) for name, keys in SECTIONS.items()]
-    sections += [
-        (f"telemetry.{name}", getattr(settings.telemetry, name), keys)
-        for name, keys in TELEMETRY.items()
-    ]
     for path, section, keys in sections:
         default = type(section)()
         for key in keys:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from app.core.caching import CachePlan
     from app.core.keys import Key
     from app.core.pricing import Cost
-    from app.core.request import Request
+    from app.core.request import Block, Request
     from app.core.routing import Route
     from app.core.usage import Unknown, Usage
 
@@ -101,7 +101,7 @@ class Ended:
     `model` is the one that answered, or was asked last.
 
     `charge` is for the answer, whole or as far as it came; `other_nano_usd` for the attempts
-    without one.
+    without one. `content` holds the answer's blocks where recorders are told them.
     """
 
     request_id: str
@@ -122,6 +122,9 @@ class Ended:
     error_code: str | None
     latency_ms: int
     ttft_ms: int | None
+    conversation: str | None = None
+    traceparent: str | None = None
+    content: tuple[Block, ...] | None = None
 
     @property
     def cost_nano_usd(self) -> int:

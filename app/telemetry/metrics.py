@@ -168,9 +168,9 @@ class Metrics:
     def not_counted(self, call: Refused) -> None:
         """Nothing: a count is no call."""
 
-    def dropped(self, where: str) -> None:
-        """Count what telemetry lost."""
-        self._dropped.of[(where,)] += 1
+    def dropped(self, where: str, calls: int = 1) -> None:
+        """Count what telemetry lost; each `where` belongs to one thread."""
+        self._dropped.of[(where,)] += calls
 
     def config_refused(self, *, refused: bool) -> None:
         """Show whether the config file as it stands was refused."""

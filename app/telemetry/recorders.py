@@ -6,25 +6,37 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from app.core.ended import Ended, Refused
     from app.ports import Recorder
     from app.telemetry.metrics import Metrics
+    from app.telemetry.tracing import Tracing
 
 Told = TypeVar("Told", "Ended", "Refused")
 _log = logging.getLogger("tollkeeper.telemetry")
 
 
 class Recorders:
-    """Implements the recorder's port: tells the metrics, then the others.
+    """Implements the recorder's port: tells the metrics, the log, then the traces.
 
     A call is settled by then: what goes wrong in here is counted and logged, and harms no answer.
     """
 
-    def __init__(self, metrics: Metrics, *others: Recorder) -> None:
+    def __init__(self, metrics: Metrics, log: Recorder, tracing: Sequence[Tracing] = ()) -> None:
         self.metrics = metrics
-        self._all: tuple[Recorder, ...] = (metrics, *others)
+        self._tracing = tracing
+        self._all: tuple[Recorder, ...] = (metrics, log, *tracing)
+
+    def start(self) -> None:
+        """Begin to send traces."""
+        for tracing in self._tracing:
+            tracing.start()
+
+    def close(self) -> None:
+        """Send the last traces; blocks for some seconds at most."""
+        for tracing in self._tracing:
+            tracing.close()
 
     def record(self, call: Ended) -> None:
         """Tell of a finished call."""

@@ -216,9 +216,6 @@ WITHOUT_EFFECT = {
     "server.cors_origins": r"\.cors_origins\b",
     "routing.sonnet_share": r"\.sonnet_share\b",
     "retention.requests_days": r"\.requests_days\b",
-    "telemetry.langfuse.enabled": r"\.telemetry\.langfuse\b",
-    "telemetry.langfuse.include_content": r"\.include_content\b",
-    "telemetry.otlp.enabled": r"\.telemetry\.otlp\b",
 }
 
 

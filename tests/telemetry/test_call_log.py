@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_a_bug_of_one_recorder_is_counted_and_keeps_nothing_from_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     metrics = Metrics()
-    recorders = Recorders(metrics, Broken(), CallLog())
+    recorders = Recorders(metrics, Broken(), cast("Any", [CallLog()]))
     with caplog.at_level(logging.INFO, "tollkeeper"):
         recorders.record(failed(529, OverloadedError("busy", status=529)))
         recorders.refused(Refused("req_9", None, 401, "invalid_api_key", "no API key"))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from app.core.request import Request
 
 MOST_IDEMPOTENCY_CHARS = 255
+MOST_CONVERSATION_CHARS = 200  # what tracing tools take
+CONVERSATION = (b"x-tollkeeper-conversation", b"x-claude-code-session-id", b"x-session-id")
 MOST_BYTES_AT_ONCE = 256 * 1_024  # what is larger is read in a thread: others are served meanwhile
 
 Parsed = TypeVar("Parsed")
@@ -61,4 +63,14 @@ def incoming_of(
         native=native_headers is not None,
         headers=native_headers or {},
         idempotency_key=idempotency_key,
+        conversation=_named_conversation(exchange),
+        traceparent=exchange.header(b"traceparent"),
     )
+
+
+def _named_conversation(exchange: Exchange) -> str | None:
+    """What the caller's headers name the conversation; its body may do so too."""
+    for header in CONVERSATION:
+        if name := exchange.header(header):
+            return name[:MOST_CONVERSATION_CHARS]
+    return None
