@@ -215,11 +215,13 @@ def _with_others(
 
     A fallback comes on top: those before it may have been billed, and it may read what they had
     written. Of the models that answer in another's place one does, and the dearest is held.
+    Each model that answers may ask the advisors anew.
     """
     written = output
+    asking = 1 + sum(other.named.role == "fallback" for other in others)
     for other in others:
         if other.named.role == "advisor":
-            fixed += _advice(other, runs.request)
+            fixed += asking * _advice(other, runs.request)
             continue
         instead = other.named.role == "instead"
         its_fixed, _, its_rate = runs.cost(other, 0 if instead else written)

@@ -46,6 +46,15 @@ def test_an_advisor_is_held_at_its_own_rates_and_window_for_each_use() -> None:
     assert not found.input_is_loose
 
 
+def test_every_model_that_may_answer_may_ask_the_advisor() -> None:
+    tools = (advisor(max_uses=1, max_tokens=1_000),)
+    advice = 1_000_000 * 3_000 + 1_000 * 15_000
+    own = 2 * 200_000 * 1_000 + 100 * 5_000
+    chain = [{"model": "haiku-model"}, {"model": "haiku-model"}]
+    assert ready(tools=tools).bound.nano_usd == own + advice
+    assert ready(tools=tools, fallbacks=chain).bound.nano_usd == 3 * (own + advice)
+
+
 def test_an_advisor_without_a_length_is_held_at_its_longest_answer() -> None:
     short = ready(tools=(advisor(max_uses=1, max_tokens=1_000),)).bound.nano_usd
     longest = ready(tools=(advisor(max_uses=1),)).bound.nano_usd
