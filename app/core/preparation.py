@@ -181,6 +181,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     marked, cache = plan(request, size, model, policy.cache)
     limited = key.limited or policy.globally_limited
     others = _others(marked, size, key, catalog, day, limited=limited)
+    _check_budgets(others, model, key)
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
         raise _without_bound(most_cost.unbounded)
@@ -226,6 +227,21 @@ def _others(  # noqa: PLR0913 - a key's list, its limit and the catalog each hav
         check_allowed(model, catalog, key.models, where=each.where)
         others.append(OtherModel(each, model, _prices(model, day)))
     return tuple(others)
+
+
+def _check_budgets(others: tuple[OtherModel, ...], model: Model, key: Key) -> None:
+    """A call is held and charged in the budget of the model that it asks, and in no other model's.
+
+    Raises UnboundedCost for one that would spend what has a budget of its own.
+    """
+    for other in others:
+        if other.model.id in key.model_budgets_nano_usd and other.model.id != model.id:
+            where = other.named.where
+            raise UnboundedCost(
+                f"{where}: {other.model.id!r} has a budget of its own on this key, which calls of "
+                "another model don't count in: leave it out, or ask it itself",
+                param=where,
+            )
 
 
 def _without_bound(names: tuple[str, ...]) -> UnboundedCost:

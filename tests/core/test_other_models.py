@@ -122,6 +122,18 @@ def test_a_model_that_is_named_anywhere_needs_to_be_allowed(
         ready(key=replace(KEY, models=("haiku", "auto")), **named)
 
 
+@pytest.mark.parametrize(("named", "where"), [*zip(NAMED, WHERE, strict=True)])
+def test_a_model_with_a_budget_of_its_own_is_not_spent_by_calls_of_another(
+    named: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(UnboundedCost, match="has a budget of its own on this key") as refused:
+        ready(key=replace(KEY, model_budgets_nano_usd={"sonnet-model": 10**15}), **named)
+    assert refused.value.param == where
+    asked = replace(KEY, model_budgets_nano_usd={"haiku-model": 10**15})
+    assert ready(key=asked, **named).others
+    assert ready(key=asked, fallbacks=[{"model": "haiku-model"}]).others
+
+
 UNKNOWN: list[dict[str, Any]] = [
     {"tools": (advisor(model="claude-opus-9", max_uses=1),)},
     {"tools": (advisor(model="sonnet", max_uses=1),)},  # a tier, which the vendor doesn't know
