@@ -29,6 +29,7 @@ from app.store.ledger.ledger import SqlLedger
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.recorders import Recorders
+from app.upstream.breakers import Breakers
 from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
 from app.web.running import RunningGateway
@@ -90,6 +91,7 @@ def gateway_of(
         recorder=recorder,
         keeps_content=settings.telemetry.langfuse.include_content
         and settings.telemetry.langfuse.enabled,
+        breaker=Breakers(recorder.metrics.breaker_changed),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from app.core.breaking import State
     from app.core.caching import CachePlan
     from app.core.keys import Key
     from app.core.metering import Meter
@@ -144,6 +145,23 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+
+
+class Breaker(Protocol):
+    """Knows which models fail at which upstreams."""
+
+    @property
+    def states(self) -> Mapping[tuple[str, str], State]:
+        """By upstream and model, those that are not closed."""
+
+    def admits(self, upstream: str, model: str) -> bool:
+        """Whether a call should go there that could go elsewhere."""
+
+    def failed(self, upstream: str, model: str) -> None:
+        """An attempt there failed, by no fault of its caller."""
+
+    def answered(self, upstream: str, model: str) -> None:
+        """An attempt there was answered, if only by a refusal."""
 
 
 class Recorder(Protocol):

@@ -22,6 +22,13 @@ class Alive(BaseModel):
     status: Literal["alive"]
 
 
+class UpstreamHealth(BaseModel):
+    """One upstream; `models` are those that are given a rest there, or tried again after one."""
+
+    state: Literal["ok", "failing", "off"]
+    models: dict[str, Literal["half_open", "open"]]
+
+
 class Ready(BaseModel):
     """Ready to take calls; `config_refused` says why a changed config file was not taken."""
 
@@ -29,6 +36,7 @@ class Ready(BaseModel):
 
     status: Literal["ready"]
     config_refused: str | None = None
+    upstreams: dict[str, UpstreamHealth] | None = None
 
 
 class NotReady(BaseModel):
@@ -66,11 +74,27 @@ async def ready(request: Request) -> Response:
     details: dict[str, object] = {}
     if _is_operator(request, running):
         details["config_refused"] = running.config_refusal
+        details["upstreams"] = _upstreams(running)
     try:
         await running.store.ping()
     except LedgerUnavailable as error:
         return _json({"status": "ledger_unavailable", "message": error.message, **details}, 503)
     return _json({"status": "ready", **details})
+
+
+def _upstreams(running: RunningGateway) -> dict[str, object]:
+    """How each upstream does, as this process has seen it."""
+    gateway = running.gateway
+    failing: dict[str, dict[str, str]] = {name: {} for name in running.settings.upstreams}
+    for (upstream, model), state in gateway.breaker.states.items():
+        failing.setdefault(upstream, {})[model] = state
+    return {
+        name: {
+            "state": ("failing" if models else "ok") if name in gateway.upstreams else "off",
+            "models": models,
+        }
+        for name, models in failing.items()
+    }
 
 
 def _is_operator(request: Request, running: RunningGateway) -> bool:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from app.core.measure import has_thinking
 from app.core.preparation import prepare_fallback
 from app.core.targets import Target
+from app.core.trouble import elsewhere_may_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from app.calls.ended import Course
     from app.calls.gateway import Gateway, Incoming
     from app.core.preparation import Prepared
+    from app.ports import Breaker
 
 
 class Chain:
@@ -35,8 +38,21 @@ class Chain:
         """The call as it is sent there."""
         return self._others.get(target.model.id, self._first)
 
-    def targets(self) -> Iterator[Target]:
-        """Every one of them, in order."""
+    def targets(self, course: Course) -> Iterator[Target]:
+        """Those that are tried, in order.
+
+        What its breaker lets rest is left out, unless there is nothing else to be tried.
+        """
+        resting = []
+        for target in self._all():
+            if self._gateway.breaker.admits(target.upstream, target.model.id):
+                yield target
+            else:
+                resting.append(target)
+        if not course.number:
+            yield from resting
+
+    def _all(self) -> Iterator[Target]:
         first, policy = self._first, self._gateway.policy
         own = first.model.upstreams
         yield target_of(first, own[0])
@@ -62,6 +78,14 @@ class Chain:
         return prepare_fallback(
             self._first, incoming.request, incoming.key, gateway.policy, name, gateway.now()
         )
+
+
+def judge(target: Target, error: BaseException | None, breaker: Breaker) -> None:
+    """Tell the breaker how an attempt ended, `error` None for an answer."""
+    if error is not None and elsewhere_may_help(error):
+        breaker.failed(target.upstream, target.model.id)
+    else:
+        breaker.answered(target.upstream, target.model.id)
 
 
 def target_of(ready: Prepared, upstream: str) -> Target:

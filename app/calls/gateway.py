@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.preparation import Policy
     from app.core.request import Request
-    from app.ports import Ledger, Recorder, Upstream
+    from app.ports import Breaker, Ledger, Recorder, Upstream
 
 OutcomeOf: TypeAlias = Callable[[BaseException, str], tuple[int, str]]
 """The status and code that callers of a dialect are told when a call ends with an error."""
@@ -37,6 +37,7 @@ class Gateway:
     now: Callable[[], datetime]
     outcome_of: OutcomeOf
     recorder: Recorder
+    breaker: Breaker
     clock: Clock = CLOCK
     keeps_content: bool = False
 

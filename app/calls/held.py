@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from app.calls.chain import Chain, target_of
+from app.calls.chain import Chain, judge, target_of
 from app.calls.charges import charge_of, not_billed, stream_charge
 from app.calls.ended import Course, ended, error_name, why_ended
 from app.calls.gateway import Interruption
@@ -94,7 +94,7 @@ class Held:
 
     def targets(self) -> Iterator[Target]:
         """Where the call may be sent, in the order in which they are tried."""
-        return self._chain.targets()
+        return self._chain.targets(self.course)
 
     @property
     def _first(self) -> Target:
@@ -129,6 +129,7 @@ class Held:
 
     def answered(self, reply: Reply) -> None:
         """A whole answer has come: it is charged exactly."""
+        self._judge(None)
         course = self.course
         course.answered(reply.headers)
         answer = answer_of(reply)
@@ -158,6 +159,7 @@ class Held:
         """The stream is whole.  Raises APIResponseValidationError when it never said its count."""
         if not self._close_stream(None):
             raise APIResponseValidationError("the upstream's stream never said what it counted")
+        self._judge(None)
 
     @property
     def remaining_nano_usd(self) -> int | None:
@@ -215,6 +217,7 @@ class Held:
     async def _close(self, error: BaseException | None) -> None:
         """End the open attempt: `error` and what has come decide what it is charged."""
         course, meter = self.course, self._meter
+        self._judge(error)
         course.failed(error)
         if self._close_stream(error):
             return
@@ -233,6 +236,11 @@ class Held:
             stake = stake_of(bound, counted)
             cost_nano_usd = unknown_outcome(stake, elapsed_s, seen_bytes=seen_bytes)
             course.close(name, cost_nano_usd, Basis.BOUND if stake.whole else Basis.ELAPSED)
+
+    def _judge(self, error: BaseException | None) -> None:
+        """Tell the breaker how the open attempt ended; a call that was cut short says nothing."""
+        if error is None or isinstance(error, UpstreamError):
+            judge(self.course.target or self._first, error, self._gateway.breaker)
 
     @property
     def _open_bound(self) -> Bound:

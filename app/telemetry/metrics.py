@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from app.core.breaking import State
     from app.core.ended import Charge, Ended, Refused
     from app.core.usage import Usage
 
 _LOG = logging.getLogger("tollkeeper.metrics")
 LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+BREAKER_STATES = ("closed", "half_open", "open")
 TTFT_BUCKETS_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60)
 
 
@@ -131,6 +133,7 @@ class Metrics:
             "1 while the config file as it stands was refused and an older one is in force.",
             registry=registry,
         )
+        self._breakers = _breakers(registry)
 
     def record(self, call: Ended) -> None:
         """Count a finished call."""
@@ -172,6 +175,10 @@ class Metrics:
         """Count what telemetry lost; each `where` belongs to one thread."""
         self._dropped.of[(where,)] += calls
 
+    def breaker_changed(self, upstream: str, model: str, state: State) -> None:
+        """Show the state of a model at an upstream."""
+        self._breakers.labels(upstream, model).set(BREAKER_STATES.index(state))
+
     def config_refused(self, *, refused: bool) -> None:
         """Show whether the config file as it stands was refused."""
         self._config_refused.set(int(refused))
@@ -179,6 +186,15 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in Prometheus's text format."""
         return generate_latest(self.registry)
+
+
+def _breakers(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "tollkeeper_upstream_breaker",
+        "0 closed, 1 half open (one call tries it), 2 open; once it has changed.",
+        ["upstream", "model"],
+        registry=registry,
+    )
 
 
 def _unknown_prices(registry: CollectorRegistry) -> Counts:

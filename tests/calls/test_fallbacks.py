@@ -13,15 +13,17 @@ import pytest
 from app.calls.attempts import RetryOptions
 from app.core import errors
 from app.core.caching import CacheRules
+from app.core.ended import Ending
 from app.core.models import Accepts, Catalog
 from app.core.preparation import Policy
 from app.core.pricing import Rates
 from app.core.request import Reply
 from app.core.routing import Rules
 from app.core.usage import Usage
+from app.upstream.breakers import Breakers
 from tests.calls.fakes import HEADERS, After, says
 from tests.calls.told import Told, streamed, whole
-from tests.core.catalogs import HAIKU, MODERN, SONNET, prices
+from tests.core.catalogs import CATALOG, HAIKU, MODERN, SONNET, prices
 
 TWICE = Rates(2_000_000, 10_000_000, 2_500_000, 4_000_000, 200_000)
 LISTED = replace(HAIKU, upstreams=("anthropic", "second"))
@@ -213,3 +215,72 @@ async def test_a_stream_that_has_begun_is_not_begun_again_elsewhere() -> None:
     told = await streamed([After(0.1, (START, broken))], retries=ONCE, policy=policy("twin-model"))
     assert told.raised is errors.OverloadedError
     assert tried(told) == [FIRST]
+
+
+def resting(*places: tuple[str, str]) -> Breakers:
+    """Breakers that are open there, by a clock that stands still."""
+    breakers = Breakers(lambda *_: None, lambda: 0.0)
+    for place in places:
+        for _ in range(5):
+            breakers.failed(*place)
+    return breakers
+
+
+async def test_a_call_passes_by_what_rests() -> None:
+    told = await whole([TWIN_ANSWERS], policy=policy("twin-model"), breaker=resting(FIRST, SECOND))
+    assert tried(told) == [OTHER]
+    assert told.summary == ("settled", 220_000, "computed", 200, None)
+    assert told.ended.held_nano_usd == 10_068_000
+    streaming = await streamed([After(0.1, (START, *ENDS))], policy=policy("twin-model"),
+                               breaker=resting(FIRST, SECOND))  # fmt: skip
+    assert tried(streaming) == [OTHER]
+
+
+async def test_a_call_with_nowhere_else_to_go_is_sent_all_the_same() -> None:
+    breaker = resting(FIRST, SECOND, OTHER)
+    told = await whole([HAIKU_ANSWERS], policy=policy("twin-model"), breaker=breaker)
+    assert tried(told) == [FIRST]
+    assert breaker.states == {SECOND: "open", OTHER: "open"}  # an answer closes it
+
+
+async def test_what_rests_is_tried_when_nothing_else_fits_the_budget() -> None:
+    told = await whole([HAIKU_ANSWERS], limit=6_000_000, policy=policy("twin-model"),
+                       breaker=resting(FIRST, SECOND))  # fmt: skip
+    assert tried(told) == [FIRST]
+
+
+JUDGED = [
+    # what happens five times, and whether the breaker is open afterwards
+    (BUSY, True),
+    (SILENT, True),
+    (After(0.1, errors.RateLimitError("slow", status=429)), True),
+    (After(0.1, errors.APIConnectionError("no route")), True),
+    (After(0.1, errors.AuthenticationError("who?", status=401)), True),
+    (After(0.1, errors.PaymentRequiredError("pay", status=402)), True),
+    (After(0.1, errors.BadRequestError("what?", status=400)), False),
+    (After(0.1, errors.NotFoundError("where?", status=404)), False),
+    (HAIKU_ANSWERS, False),
+]
+
+
+@pytest.mark.parametrize(("outcome", "opens"), JUDGED)
+async def test_only_an_upstreams_own_failures_open_its_breaker(
+    outcome: After, *, opens: bool
+) -> None:
+    breaker, single = resting(), Policy(CATALOG, Rules(), CacheRules(mode="off"))
+    for _ in range(5):
+        await whole([outcome], retries=ONCE, policy=single, breaker=breaker)
+    assert (breaker.states == {FIRST: "open"}) is opens
+
+
+async def test_a_stream_that_breaks_counts_and_one_that_is_whole_closes() -> None:
+    breaker, single = resting(), Policy(CATALOG, Rules(), CacheRules(mode="off"))
+    broken = After(0.1, (START, After(0.1, errors.APITimeoutError("silence"))))
+    for _ in range(5):
+        await streamed([broken], policy=single, breaker=breaker)
+    assert breaker.states == {FIRST: "open"}
+    left = await streamed([After(0.1, (START, *ENDS))], leaves_after=1, policy=single,
+                          reason=Ending.CALLER_LEFT, breaker=breaker)  # fmt: skip
+    assert (left.ended.reason, breaker.states) == (Ending.CALLER_LEFT, {FIRST: "open"})
+    await streamed([After(0.1, (START, *ENDS))], policy=single, breaker=breaker)
+    assert breaker.states == {}

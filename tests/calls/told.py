@@ -21,6 +21,7 @@ from app.core.request import Reply, Request
 from app.core.routing import Rules
 from app.core.usage import Usage
 from app.ports import Part
+from app.upstream.breakers import Breakers
 from app.web.errors import outcome_of
 from tests.calls.fakes import (
     HEADERS,
@@ -140,6 +141,7 @@ def set_up(
     interrupts: BaseException | None = None,
     retries: RetryOptions | None = None,
     policy: Policy | None = None,
+    breaker: Breakers | None = None,
     key: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> tuple[Told, Gateway, Incoming]:
@@ -158,6 +160,7 @@ def set_up(
         now=lambda: datetime(2026, 11, 30, 12, tzinfo=UTC),
         outcome_of=outcome_of,
         recorder=told.recordings,
+        breaker=breaker or Breakers(lambda *_: None, clock.now_s),
         clock=Clock(clock.now_s, clock.sleep),
     )
     made = datetime(2026, 11, 1, tzinfo=UTC)

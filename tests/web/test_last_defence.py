@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from app.api.app import build
 from app.core.ended import Refused
 from app.core.errors import LedgerUnavailable
+from app.upstream.breakers import Breakers
 from app.web.running import RunningGateway
 from tests.running import MASTER_KEY
 
@@ -73,10 +74,12 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, object]]:
 async def face(error: Exception, recorder: Counted) -> AsyncIterator[httpx2.AsyncClient]:
     """The HTTP face over a broken store."""
     settings = SimpleNamespace(
-        server=SimpleNamespace(max_body_bytes=1_000, max_pending_bytes=10_000)
+        server=SimpleNamespace(max_body_bytes=1_000, max_pending_bytes=10_000),
+        upstreams={"anthropic": None},
     )
+    gateway = SimpleNamespace(upstreams={}, breaker=Breakers(lambda *_: None))
     running = RunningGateway(
-        gateway=cast("Any", None),
+        gateway=cast("Any", gateway),
         settings=cast("Any", settings),
         store=cast("Any", Broken(error)),
         recorder=cast("Any", recorder),
@@ -134,4 +137,5 @@ async def test_readiness_says_that_the_ledger_is_gone() -> None:
         "status": "ledger_unavailable",
         "message": "the ledger can't be reached",
         "config_refused": None,
+        "upstreams": {"anthropic": {"state": "off", "models": {}}},
     }
