@@ -69,14 +69,14 @@ CLIENTS = (
         "langchain-openai",
         '`ChatOpenAI(model="haiku", base_url="http://127.0.0.1:4000/v1", api_key="tk-…")`',
         "invoke, streams, tools, structured output, errors",
-        ("test_langchain_openai.py",),
+        ("test_langchain_openai.py", "test_langchain_standard.py"),
     ),
     Client(
         "langchain-anthropic",
         '`ChatAnthropic(model="claude-haiku-4-5", base_url="http://127.0.0.1:4000", '
         'api_key="tk-…")`',
         "invoke, streams, tools, errors",
-        ("test_langchain_anthropic.py",),
+        ("test_langchain_anthropic.py", "test_langchain_standard.py"),
     ),
     Client(
         "pydantic-ai",
@@ -157,7 +157,12 @@ FITTINGS = (
         ("a conversation that the assistant begins, a system prompt alone, a blank user message"),
         'the user says "Go ahead."',
     ),
+    ("an assistant's message without a word or a call (`content` null or blank)", "left out"),
     ("blanks at the end of an assistant's text", "left out"),
+    (
+        "an answer that is begun (an assistant's message at the end) on a model that takes none",
+        "a request to continue it, behind it; reported as `prefill`",
+    ),
     ("a picture, PDF or text under another label", "what its first bytes say it is"),
     ("numbers beyond 64 bits or finer than a double", "sent and told with all their digits"),
     (
@@ -193,9 +198,9 @@ its meaning can be kept. The same input is always changed in the same way, whate
 later turns, so that caches hold and thinking stays valid.
 """
 IN_WORDS = """\
-What the gateway asks the model in words (a forced tool on a model that refuses force, a format)
-stands at the end of the last turn, behind every cache breakpoint: the next request finds the
-conversation as it was. On `/v1/responses` it comes back within `reasoning.encrypted_content`.
+What the gateway asks the model in words (a forced tool on a model that refuses force, a format,
+to go on) stands at the end of the last turn, behind every cache breakpoint: the next request finds
+the conversation as it was. On `/v1/responses` it comes back within `reasoning.encrypted_content`.
 """
 MESSAGES = """\
 ### `/v1/messages` and `/v1/messages/count_tokens`

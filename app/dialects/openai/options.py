@@ -21,6 +21,7 @@ TIERS = ("auto", "default", "fast", "flex", "scale", "priority")
 MOST_TAGS = 16
 MOST_TAG_CHARS = 128
 MOST_MODEL_CHARS = 256
+MOST_END_USER_CHARS = 256
 JSON_WISH = "Answer with one valid JSON object and nothing else: no prose around it, no code fence."
 
 
@@ -83,10 +84,10 @@ def read_tier(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_end_user(body: Mapping[str, Any]) -> str | None:
-    """Who the call is for, in clear: `user`, or else `safety_identifier`."""
+    """Who the call is for, in clear: `user`, or else `safety_identifier`; what is kept of it."""
     for name in ("user", "safety_identifier"):
         if body.get(name) not in (None, ""):
-            return as_label(body[name], name)
+            return as_label(body[name], name)[:MOST_END_USER_CHARS]
     return None
 
 

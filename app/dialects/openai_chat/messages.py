@@ -143,7 +143,7 @@ def _assistant(conversation: ChatConversation, message: Message, where: str) -> 
     content: str | list[Block] = []
     if message.get("content") is not None:
         content = _content(conversation, message, where, ASSISTANT_PARTS)
-    elif not calls and refusal is None:
+    elif "content" not in message and not calls and refusal is None:
         refuse(f"{where}.content", "needed unless there are tool calls or a refusal")
     if refusal is not None:
         content = [*as_blocks(content), *as_blocks(as_text(refusal, f"{where}.refusal"))]

@@ -111,6 +111,11 @@ def test_a_service_tier_has_the_vendor_s_name(tier: str, options: dict[str, Any]
     assert request(service_tier=tier).options == options
 
 
+@pytest.mark.parametrize("field", ["user", "safety_identifier"])
+def test_of_an_end_user_256_characters_are_kept(field: str) -> None:
+    assert request(**{field: "u" * 512}).end_user == "u" * 256
+
+
 def test_the_end_user_may_come_under_the_newer_name() -> None:
     found = request(safety_identifier="alice", user="")
     assert found.end_user == "alice"
