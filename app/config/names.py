@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from app.config.prices import Book, in_force, known
@@ -53,10 +53,12 @@ def _dangling(settings: Settings) -> Iterator[Problem]:
     models = set(settings.models)
     models.update(alias for model in settings.models.values() for alias in model.aliases)
     for model_id, model in settings.models.items():
-        for name in model.upstream:
+        path: KeyPath = ("models", model_id, "upstream")
+        for n, name in enumerate(model.upstream):
             if name not in settings.upstreams:
-                path: KeyPath = ("models", model_id, "upstream")
                 yield _unknown(settings, path, name, "an upstream", settings.upstreams)
+            elif name in model.upstream[:n]:
+                yield _problem(settings, path, repr(name), "each upstream once")
     for tier, name in settings.tiers.items():
         if name not in models:
             yield _unknown(settings, ("tiers", tier), name, "a model", models)
@@ -69,7 +71,7 @@ def _dangling(settings: Settings) -> Iterator[Problem]:
 
 
 def _dangling_fallbacks(
-    settings: Settings, first: str, others: Iterable[str], models: set[str]
+    settings: Settings, first: str, others: Sequence[str], models: set[str]
 ) -> Iterator[Problem]:
     if first not in models:
         yield _unknown(settings, ("fallbacks", first), first, "a model", models)
@@ -77,8 +79,10 @@ def _dangling_fallbacks(
         path = ("fallbacks", first, n)
         if name not in models:
             yield _unknown(settings, path, name, "a model", models)
-        elif name == first:
+        elif _owner(settings, name) == _owner(settings, first):
             yield _problem(settings, path, repr(name), "a model other than the first")
+        elif name in others[:n]:
+            yield _problem(settings, path, repr(name), "each model once")
 
 
 def _ending(settings: Settings, books: Mapping[str, Book], now: datetime) -> Iterator[str]:

@@ -223,6 +223,8 @@ class Budgets(Section):
     shrink_max_tokens: Literal["never", "unset", "always"] = "unset"
     shrink_share: Share = 0.125
     wait_for_holds_s: SecondsFromZero = 3
+    soft_limit_ratio: Share = 0.8
+    alert_webhook: Url | None = None
 
 
 class Ledger(Section):

@@ -156,6 +156,23 @@ BAD = [
         "fallbacks.claude-opus-5.0",
         "'claude-opus-5'",
     ),
+    (
+        "fallbacks: {claude-opus-5: [claude-opus-5-5, claude-opus-5-5]}",
+        "fallbacks.claude-opus-5.1",
+        "'claude-opus-5-5'",
+    ),
+    (
+        "fallbacks: {claude-haiku-4-5-20251001: [claude-haiku-4-5]}",
+        "fallbacks.claude-haiku-4-5-20251001.0",
+        "'claude-haiku-4-5'",
+    ),
+    (
+        "models: {claude-opus-5: {upstream: [anthropic, anthropic]}}\ntiers: {}",
+        "models.claude-opus-5.upstream",
+        "'anthropic'",
+    ),
+    ("budgets: {soft_limit_ratio: 2}", "budgets.soft_limit_ratio", "2"),
+    ("budgets: {alert_webhook: example.com}", "budgets.alert_webhook", "'example.com'"),
     ("streams: {on_disconnect: stop}", "streams.on_disconnect", "'stop'"),
     ("budgets: {global: {max_budget_usd: -1}}", "budgets.global.max_budget_usd", "-1"),
     ("budgets: {global: {max_budget_usd: 1e-10}}", "budgets.global.max_budget_usd", "1E-10"),

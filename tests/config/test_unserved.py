@@ -14,6 +14,11 @@ CASES = [
     ("server: {cors_origins: ['*']}", ["server.cors_origins"]),
     ("routing: {sonnet_share: 0.2}", ["routing.sonnet_share"]),
     ("retention: {requests_days: 30}", ["retention.requests_days"]),
+    (
+        "budgets: {soft_limit_ratio: 0.9, alert_webhook: 'https://example.com/alerts'}",
+        ["budgets.soft_limit_ratio", "budgets.alert_webhook"],
+    ),
+    ("budgets: {soft_limit_ratio: 0.8, alert_webhook: null}", []),
     ("telemetry: {langfuse: {enabled: true}, otlp: {enabled: true}}", []),
     ("fallbacks: {claude-sonnet-5: [claude-sonnet-4-6]}", []),
     ("retention: {requests_days: 400}", []),
