@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,10 +22,12 @@ from app.calls.gateway import Gateway
 from app.config.environment import environment
 from app.config.problems import ConfigError
 from app.config.settings import Settings, settings_file
+from app.lookups import follow_lookups
 from app.reload import follow_config
 from app.store.database.engine import open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
+from app.store.records.lookups import Lookups
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.recorders import Recorders
@@ -109,11 +111,8 @@ def create_app(
     """
     database = open_database(boot.database_url)
     recorder = recorders(settings, boot.environ)
-    ledger = SqlLedger(
-        database,
-        lease_s=float(settings.ledger.lease_s),
-        global_budget=global_budget(settings),
-    )
+    lease_s = float(settings.ledger.lease_s)
+    ledger = SqlLedger(database, lease_s=lease_s, global_budget=global_budget(settings))
     ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running = RunningGateway(
         gateway=gateway_of(settings, ledger, recorder, now),
@@ -130,13 +129,15 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, object]]:
         await _open(ledger)
         _settle_memory()
-        watcher = asyncio.create_task(follow_config(running, boot, recorder))
         recorder.start()
         _log.info("ready", extra={"pid": os.getpid()})
         try:
-            yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
+            async with _at_the_same_time(
+                follow_config(running, boot, recorder),
+                follow_lookups(running, Lookups(database), recorder.metrics),
+            ):
+                yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
         finally:
-            watcher.cancel()
             await ledger.close()
             await asyncio.to_thread(recorder.close)
             for upstream in (*running.gateway.upstreams.values(), *running.retired):
@@ -145,6 +146,18 @@ def create_app(
             _log.info("stopped", extra={"pid": os.getpid()})
 
     return build(running, lifespan)
+
+
+@asynccontextmanager
+async def _at_the_same_time(*watches: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """What goes on for as long as the gateway does."""
+    watchers = [asyncio.create_task(watch) for watch in watches]
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
 
 
 async def _open(ledger: SqlLedger) -> None:

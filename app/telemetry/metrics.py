@@ -119,11 +119,11 @@ class Metrics:
             "Calls refused before the hold: they make no row.",
             *("code", "key_id"),
         )
-        self._bound_exceeded = Counts(
-            registry, "tollkeeper_bound_exceeded", "Charges above their hold."
-        )
+        told = "Charges above their hold."
+        self._bound_exceeded = Counts(registry, "tollkeeper_bound_exceeded", told)
         self._bound_exceeded.of[()] = 0  # shown before there are any
         self._unknown = _unknown_prices(registry)
+        self._billed = _billed_differences(registry)
         self._dropped = Counts(
             registry, "tollkeeper_telemetry_dropped", "Calls that telemetry lost.", "where"
         )
@@ -149,11 +149,18 @@ class Metrics:
         if call.cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.of[()] += 1
         if call.charge is not None:
+            self.billed(model, call.charge.cost.adjustment)
             if call.charge.unknown:
                 self._note_unknown(call, call.charge)
             for category, tokens in _tokens(call.charge.usage):
                 if tokens:
                     self._tokens.of[model, category] += tokens
+
+    def billed(self, model: str, more_nano_usd: int) -> None:
+        """Count by how much a vendor's own bill is above what was computed, or below."""
+        if more_nano_usd:
+            direction = "above" if more_nano_usd > 0 else "below"
+            self._billed.of[model, direction] += abs(more_nano_usd)
 
     def _note_unknown(self, call: Ended, charge: Charge) -> None:
         for what in charge.unknown:
@@ -194,6 +201,15 @@ def _breakers(registry: CollectorRegistry) -> Gauge:
         "0 closed, 1 half open (one call tries it), 2 open; once it has changed.",
         ["upstream", "model"],
         registry=registry,
+    )
+
+
+def _billed_differences(registry: CollectorRegistry) -> Counts:
+    return Counts(
+        registry,
+        "tollkeeper_billed_difference_nano_usd",
+        "What vendors billed above or below what was computed, in nano-USD (1e-9 USD).",
+        *("model", "direction"),
     )
 
 

@@ -203,6 +203,15 @@ to go on) stands at the end of the last turn, behind every cache breakpoint: the
 the conversation as it was. On `/v1/responses` it comes back within `reasoning.encrypted_content`.
 """
 MESSAGES = """\
+### Models on OpenRouter
+
+They are called by OpenRouter's own `/messages`, on every route: streams, tools, pictures, thinking
+with its signatures and cache breakpoints of either lifetime work as they do at Anthropic.
+`session_id` goes along, and OpenRouter's own `provider` on `/v1/messages`. A history with thinking
+is sent to `provider: {only: [anthropic]}` unless you or the [settings](configuration.md#models) say
+otherwise. Dated names (`anthropic/claude-4.6-sonnet-20260217`) stand for their models. There is no
+token count: `count_tokens` answers 404.
+
 ### `/v1/messages` and `/v1/messages/count_tokens`
 
 Everything passes unchanged, unknown fields included. What the gateway adds: cache breakpoints,

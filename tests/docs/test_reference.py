@@ -117,6 +117,7 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
     metrics = Metrics()
     metrics.record(call(0.2, 1_000))
     metrics.breaker_changed("anthropic", "claude-sonnet-4-6", "open")
+    metrics.billed("claude-haiku-4-5-20251001", -5)
     metrics.refused(Refused("req_1", "key_1", 402, "budget_exceeded", "it does not fit"))
     text = metrics.text().decode()
     shown = {}

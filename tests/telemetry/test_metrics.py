@@ -77,3 +77,11 @@ def test_what_has_no_price_is_counted_and_logged(caplog: pytest.LogCaptureFixtur
     assert found["tollkeeper_unknown_price_total|refusal"] == 0
     (line,) = caplog.records
     assert line.getMessage() == "charged at the dearest figures: no price for its model, speed"
+
+
+def test_what_a_vendor_bills_above_or_below_what_was_computed_is_counted() -> None:
+    metrics = Metrics()
+    metrics.record(call(0.2, 1_000))
+    for more in (250, 0, -40, 7):
+        metrics.billed(MODEL, more)
+    assert metrics._billed.of == {(MODEL, "above"): 257, (MODEL, "below"): 40}

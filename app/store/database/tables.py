@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_1950"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_2035"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -142,7 +142,8 @@ windows = Table(
 # stake is NULL where nothing less than all that was reserved is safe.
 # `other_nano_usd` is the part of the cost outside the categories: bounds that stayed charged,
 # or what a correction added. `model` answered; `held_model` is the one that it was held for, whose
-# window its cost landed in, and null where they are the same.
+# window its cost landed in, and null where they are the same. `generation_id` is what its vendor is
+# asked for its bill by: from `lookup_due_us` on (0: it wasn't yet), NULL once that is over.
 requests = Table(
     "requests",
     METADATA,
@@ -186,6 +187,9 @@ requests = Table(
     _count("cache_savings_nano_usd"),
     _count("routing_savings_nano_usd"),
     _whole_or_null("cache_discount_nano_usd"),
+    _text_or_null("generation_id"),
+    _whole_or_null("lookup_due_us"),
+    _count("lookups"),
     Column("status", Integer, nullable=True),
     _text_or_null("error_code"),
     _whole_or_null("latency_ms"),
@@ -199,6 +203,12 @@ Index(
     requests.c.process_id,
     sqlite_where=requests.c.state == "reserved",
     postgresql_where=requests.c.state == "reserved",
+)
+Index(
+    "ix_requests_lookups",
+    requests.c.lookup_due_us,
+    sqlite_where=requests.c.lookup_due_us.is_not(None),
+    postgresql_where=requests.c.lookup_due_us.is_not(None),
 )
 Index(
     "ux_requests_idempotency",

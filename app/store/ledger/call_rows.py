@@ -86,6 +86,7 @@ def closing(ended: Ended, held_model: str) -> Closing:
     )
     request_id = attempts[-1].request_id if attempts else None
     message_id = None if charge is None else charge.message_id
+    generation_id = _generation_id(attempts) if ended.is_charged else None
     columns = (
         "settled" if ended.is_charged else "released",
         ended.upstream,
@@ -101,7 +102,9 @@ def closing(ended: Ended, held_model: str) -> Closing:
         ended.ttft_ms,
         answered,
         None if answered == held_model else held_model,
-        ended.other_nano_usd,
+        ended.other_nano_usd + cost.adjustment,
+        generation_id,
+        None if generation_id is None else 0,
         *sums,
         *_category_costs(cost),
     )
@@ -114,11 +117,19 @@ def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
     known = ("settled", asked.upstream, None, None, 0, None, "estimated", None, None)
     columns = (
         *known,
-        *("internal_error", None, None, asked.model, None, held_nano_usd),
+        *("internal_error", None, None, asked.model, None, held_nano_usd, None, None),
         *sums,
         *_category_costs(_NOTHING_COST),
     )
     return Closing(asked.model, sums, columns)
+
+
+def _generation_id(attempts: Sequence[Attempt]) -> str | None:
+    """What the vendor is asked by for what it billed for the last attempt, if it may have."""
+    last = attempts[-1] if attempts else None
+    if last is None or last.generation_id is None:
+        return None
+    return None if last.basis in (Basis.REFUSED, Basis.NEVER_SENT) else stored(last.generation_id)
 
 
 def _attempts_text(attempts: Sequence[Attempt]) -> str:

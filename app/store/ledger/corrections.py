@@ -26,13 +26,14 @@ MOST_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a row becomes."""
+    """What a row becomes; without `cache_savings_nano_usd` those stay what they are."""
 
     state: State
     cost_nano_usd: int
     cost_source: CostSource
     status: int | None
     error_code: str | None
+    cache_savings_nano_usd: int | None = None
 
 
 def move_rows(
@@ -52,21 +53,27 @@ def move_rows(
     moved_before = {row.id: row.windows_moved for row in found}
     moved = []
     for row in statements.lock_requests.rows(connection, ids=wanted):
+        if row.windows_moved != moved_before[row.id]:  # the next time, then
+            continue
         to = change(row)
-        if to is None or row.windows_moved != moved_before[row.id]:  # the next time, then
+        if to is None:
             continue
         was_open = row.state == "reserved"
         more = to.cost_nano_usd - row.cost_nano_usd
+        saved, saved_more = row.cache_savings_nano_usd, 0
+        if to.cache_savings_nano_usd is not None:
+            saved, saved_more = to.cache_savings_nano_usd, to.cache_savings_nano_usd - saved
         held = row.reserved_nano_usd if was_open else 0
         balances.move(windows_of_row(row), spent=more, held=-held)
         key = (day_text(row.created_us), row.key_id, row.team_id or "", row.model)
-        rollups.add(key, int(was_open), (more, *(0 for _ in SUM_COLUMNS[1:])))
+        rollups.add(key, int(was_open), (more, saved_more, *(0 for _ in SUM_COLUMNS[2:])))
         becomes = {
             **row._mapping,  # noqa: SLF001  # SQLAlchemy's documented name
             "was": row.state,
             "state": to.state,
             "cost_nano_usd": to.cost_nano_usd,
             "cost_source": to.cost_source,
+            "cache_savings_nano_usd": saved,
             "other_nano_usd": row.other_nano_usd + more,
             "status": to.status,
             "error_code": to.error_code,

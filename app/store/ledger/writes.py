@@ -24,7 +24,8 @@ HELD_COLUMNS = (
 CLOSED_COLUMNS = (
     *("state", "upstream", "upstream_request_id", "upstream_message_id", "attempts"),
     *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
-    *("model", "held_model", "other_nano_usd", *SUM_COLUMNS, *COST_COLUMNS),
+    *("model", "held_model", "other_nano_usd", "generation_id", "lookup_due_us"),
+    *(*SUM_COLUMNS, *COST_COLUMNS),
 )
 CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was", "windows_moved")
 MOVED_ROW = ("spent", "held", "id")

@@ -21,6 +21,7 @@ from app.upstream.anthropic.transport import (
 )
 from app.upstream.anthropic.upstream import sent_headers
 from app.upstream.openrouter.costs import billed_in_reply
+from app.upstream.openrouter.generations import Generations
 from app.upstream.openrouter.stream import OpenRouterStream
 from app.upstream.openrouter.wishes import with_wishes_of
 from app.upstream.options import UpstreamOptions
@@ -33,6 +34,7 @@ class OpenRouterUpstream:
 
     def __init__(self, transport: Transport, options: UpstreamOptions) -> None:
         self.options = options
+        self.generations = Generations(options)
         self._transport = transport
         self._redaction = Redaction(options.api_key)
 
@@ -62,6 +64,7 @@ class OpenRouterUpstream:
     async def close(self) -> None:
         """See ports.Upstream."""
         await self._transport.close()
+        await self.generations.close()
 
 
 def _body(call: Call) -> bytes:

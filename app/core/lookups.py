@@ -1,0 +1,34 @@
+"""When a vendor is asked what it billed for an answer, and what it tells.  Pure."""
+
+from __future__ import annotations
+
+from app.core.values import value
+
+FIRST_S = 10  # before that it knows of nothing
+LONGEST_S = 3_600
+MOST_ASKED = 20  # some twelve hours
+
+
+@value
+class Pending:
+    """An answer whose bill is still to be asked for; `asked` counts how often it was, now too."""
+
+    request_id: str
+    upstream: str
+    generation_id: str
+    asked: int
+
+
+@value
+class Told:
+    """What was billed, and what the cache took off it; None where no cache was used."""
+
+    cost_nano_usd: int
+    cache_discount_nano_usd: int | None
+
+
+def wait_s(asked: int) -> int | None:
+    """How long until the next question, after so many; None when there is none."""
+    if asked >= MOST_ASKED:
+        return None
+    return min(FIRST_S << min(asked - 1, 10), LONGEST_S)
