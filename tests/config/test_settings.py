@@ -68,6 +68,8 @@ def test_the_documented_defaults_hold(tmp_path: Path) -> None:
         "shrink_max_tokens": "unset",
         "shrink_share": 0.125,
         "wait_for_holds_s": 3,
+        "soft_limit_ratio": 0.8,
+        "alert_webhook": None,
     }
     assert (s.ledger.lease_s, s.retention.requests_days) == (30, 400)
     assert s.telemetry.model_dump() == {
