@@ -113,7 +113,8 @@ def usage_details(usage: Usage) -> dict[str, int]:
 def cost_details(call: Ended) -> str:
     """The same buckets in USD, exact, zeros too: what is left out, Langfuse would work out.
 
-    `other_attempts` is what attempts without an answer are charged.
+    `other_attempts` is what attempts without an answer are charged, `billed_difference` what the
+    vendor itself billed above or below the rest.
     """
     cost = NOTHING_COST if call.charge is None else call.charge.cost
     amounts = {
@@ -126,6 +127,8 @@ def cost_details(call: Ended) -> str:
         "other_attempts": call.other_nano_usd,
         "total": call.cost_nano_usd,
     }
+    if cost.adjustment:
+        amounts["billed_difference"] = cost.adjustment
     return "{" + ",".join(f'"{name}":{usd_text(nano)}' for name, nano in amounts.items()) + "}"
 
 

@@ -213,3 +213,23 @@ def test_a_kill_between_reply_and_look_up_loses_no_bill(tmp_path: Path, database
             assert {name: nano(row["cost_usd"]) for name, row in rows.items()} == billed
             assert {row["cost_source"] for row in rows.values()} == {"billed"}
             assert second.admin("GET", "reconcile")["consistent"] is True
+
+
+ONLY_THIS = """
+tiers: {haiku: anthropic/claude-haiku-4.5, sonnet: anthropic/claude-sonnet-4.6}
+"""
+
+
+def test_its_key_alone_is_enough_to_serve_its_models(upstream: Simulated, tmp_path: Path) -> None:
+    told = {**environ(upstream), "ANTHROPIC_API_KEY": ""}
+    with gateway(tmp_path, upstream.url, config=ONLY_THIS, environ=told) as alone:
+        key = alone.key()
+        listed = alone.http.get(f"{alone.url}/v1/models", headers={"x-api-key": key}).json()
+        names = {model["id"] for model in listed["data"]}
+        assert {"auto", "haiku", "sonnet", "anthropic/claude-fable-5.1"} <= names
+        assert "claude-haiku-4-5-20251001" not in names
+        answer = alone.chat(key, {"model": "auto", **chat("Hi")})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-tollkeeper-model"] == "anthropic/claude-haiku-4.5"
+        hidden = alone.chat(key, {"model": "claude-sonnet-4-6", **chat("Hi")})
+        assert hidden.status_code == 404
