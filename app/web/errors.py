@@ -100,7 +100,7 @@ def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
     """What the ledger's row says of a call that ended with `error`: what its caller was told."""
     row = row_of(error)
     if dialect == NATIVE and isinstance(error, Exception) and _is_upstreams_own(error):
-        return error.status, row.code
+        return _passed_on(error, row), row.code
     return row.status, row.code
 
 
@@ -206,7 +206,7 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
         return
     headers = [(b"x-request-id", exchange.request_id.encode()), *error_headers(error)]
     if exchange.dialect == "anthropic" and _is_upstreams_own(error):
-        status = error.status if 400 <= error.status < 600 else row_of(error).status
+        status = _passed_on(error, row_of(error))
         own = [*headers, *_upstream_headers(error)]
         await exchange.answer(status, own, error.body, _kind_of(error))
         return
@@ -214,6 +214,11 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
         headers.append((b"request-id", exchange.request_id.encode()))
     status, body = envelope(error, exchange.dialect, exchange.request_id)
     await exchange.answer(status, headers, body)
+
+
+def _passed_on(error: errors.APIStatusError, row: Row) -> int:
+    """The upstream's own status, if it is one of an error."""
+    return error.status if 400 <= error.status < 600 else row.status
 
 
 def _is_upstreams_own(error: Exception) -> TypeGuard[errors.APIStatusError]:
