@@ -34,7 +34,8 @@ class Reservation:
     them it holds `fixed_nano_usd`, which no shorter answer makes less, and `share_ppm` millionths
     of what the tightest budget has left. `may_wait`: it waits a while for running calls to end
     where nothing but their holds keeps it out. `stake` is what it is charged by if this process
-    is lost.
+    is lost. `unbounded` names what of it has no bound: a limit that was set since the key was
+    looked up lets none of that in.
     """
 
     request_id: str
@@ -55,6 +56,7 @@ class Reservation:
     fixed_nano_usd: int = 0
     share_ppm: int = WHOLE_PPM
     may_wait: bool = False
+    unbounded: tuple[str, ...] = ()
 
 
 class Hold(Protocol):

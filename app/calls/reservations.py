@@ -34,4 +34,5 @@ def reservation_of(incoming: Incoming, prepared: Prepared, *, may_wait: bool) ->
         fixed_nano_usd=prepared.bound.fixed_nano_usd,
         share_ppm=prepared.share_ppm,
         may_wait=may_wait,
+        unbounded=prepared.bound.unbounded,
     )

@@ -15,10 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from app.core.errors import UnboundedCost
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from app.core.request import Block
+
+MOST_NAMES_TOLD = 5
 
 Bounded = Literal["bytes", "window", "figure", "unbounded"]
 
@@ -198,3 +202,13 @@ def max_uses(tool: Block) -> int | None:
     """How often the caller lets it be used; None where that is no bound worth the name."""
     uses = tool.get("max_uses")
     return uses if type(uses) is int and 0 <= uses <= MOST_USES else None
+
+
+def without_bound(names: Sequence[str]) -> UnboundedCost:
+    """What to say of features, by the names that they have in the body, that have no bound."""
+    tools = all(name.startswith("tools.") for name in names)
+    remedy = "set max_uses (at most 1000) where the tool has it" if tools else "leave it out"
+    told = ", ".join(names[:MOST_NAMES_TOLD])
+    return UnboundedCost(
+        f"no bound on the cost of {told}: {remedy}, or use a key without a limit", param=names[0]
+    )

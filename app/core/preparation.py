@@ -11,6 +11,7 @@ from app.core.bounds import Bound, bound
 from app.core.budgets import WHOLE_PPM
 from app.core.caching import CachePlan, CacheRules, plan
 from app.core.errors import ModelNotFound, Refusal, UnboundedCost
+from app.core.known_features import without_bound
 from app.core.measure import Measure, measure
 from app.core.model_names import check_allowed, may_name, model_not_found
 from app.core.needs import refusals
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from app.core.price_list import PriceList
     from app.core.request import Request
 
-MOST_NAMES_TOLD = 5
 Shrink = Literal["never", "unset", "always"]
 BYTES_PER_TOKEN_AT_MOST = 6  # a prompt can't count fewer tokens than this makes of its text
 
@@ -184,7 +184,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     _check_budgets(others, model, key)
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
-        raise _without_bound(most_cost.unbounded)
+        raise without_bound(most_cost.unbounded)
     strongest = catalog.strongest if chosen.tier is not None else None
     return Prepared(
         request=marked,
@@ -242,15 +242,6 @@ def _check_budgets(others: tuple[OtherModel, ...], model: Model, key: Key) -> No
                 "another model don't count in: leave it out, or ask it itself",
                 param=where,
             )
-
-
-def _without_bound(names: tuple[str, ...]) -> UnboundedCost:
-    tools = all(name.startswith("tools.") for name in names)
-    remedy = "set max_uses (at most 1000) where the tool has it" if tools else "leave it out"
-    told = ", ".join(names[:MOST_NAMES_TOLD])
-    return UnboundedCost(
-        f"no bound on the cost of {told}: {remedy}, or use a key without a limit", param=names[0]
-    )
 
 
 def _prices(model: Model, day: date) -> Prices:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.core.budgets import Grant, ScopeKind, Shortfall, Wanted, shortfall, window_end
 from app.core.errors import BudgetExceeded, DuplicateRequest, InvalidApiKey, Refusal
+from app.core.known_features import without_bound
 from app.ports import Reservation
 from app.store.database.engine import clock_us
 from app.store.database.moments import moment, period
@@ -109,6 +110,8 @@ class Admission:
             if once in self._taken:
                 return DuplicateRequest("a call with this idempotency-key is running or was billed")
         windows = self._windows[key_id, asked.model]
+        if asked.unbounded and any(window.limit_nano_usd is not None for window in windows):
+            return without_bound(asked.unbounded)
         granted = self._balances.admit(windows, _wanted(asked))
         if isinstance(granted, Grant):
             granted = self._in_line(entry, windows) or granted

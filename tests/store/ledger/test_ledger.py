@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 from sqlalchemy import update
@@ -15,6 +16,7 @@ from app.core.errors import (
     DuplicateRequest,
     InvalidApiKey,
     RateLimitError,
+    UnboundedCost,
 )
 from app.ports import Hold
 from app.store.database.tables import keys
@@ -176,6 +178,28 @@ async def test_every_scope_refuses_what_does_not_fit_it(till: Till, kind: str) -
         await till.call(reservation(key, 2 * CENT, model=SONNET), 0)
     assert refused.value.shortfall.scope == kind
     assert refused.value.shortfall.remaining_nano_usd == 10_000_000
+
+
+@pytest.mark.parametrize("kind", ["key", "key_model", "team", "global"])
+async def test_what_has_no_bound_is_refused_under_a_limit_set_since_the_key_was_looked_up(
+    till: Till, kind: str
+) -> None:
+    team = await till.teams.create({"name": "t"})
+    key = await till.key(team="t")
+    asked = partial(reservation, key, CENT, unbounded=("tools.web_search",))
+    await till.call(asked(), CENT)
+    if kind == "key":
+        await till.keys.update(key.id, {"max_budget_usd": "9"})
+    if kind == "key_model":
+        await till.keys.update(key.id, {"model_budgets": {HAIKU: "9"}})
+    if kind == "team":
+        await till.teams.update(team["id"], {"max_budget_usd": "9"})
+    if kind == "global":
+        till.ledger.set_global_budget(GlobalBudget(9_000_000_000, "month"))
+    with pytest.raises(UnboundedCost, match="no bound on the cost of tools") as refused:
+        await till.call(asked(), CENT)
+    assert refused.value.param == "tools.web_search"
+    await till.call(reservation(key, CENT), CENT)
 
 
 async def test_a_model_budget_leaves_other_models_alone(till: Till) -> None:
