@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_HEAD_BYTES = 64 * 1024
 MOST_FRAMING_BYTES = 64 * 1024
 """Bytes of a request that bring nothing of its body: chunk extensions, or trailers."""
+MOST_UNSENT_BYTES = 16 * 1024  # then whoever writes waits for a caller that reads slowly
 HEAD_TIMEOUT_S = 30.0
 BODY_TIMEOUT_WITHOUT_SETTINGS_S = 120.0
 HOP_BY_HOP = (b"upgrade", b"connection", b"http2-settings")
@@ -43,6 +44,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give a new connection some time to ask."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=MOST_UNSENT_BYTES)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

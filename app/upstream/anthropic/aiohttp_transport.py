@@ -31,6 +31,8 @@ from app.upstream.anthropic.transport import (
 )
 from app.upstream.options import UpstreamOptions
 
+# A stream whose caller reads slowly holds a few times as much, as bytes, events and chunks.
+MOST_READ_BYTES = 16 * 1024
 BYTES_SENT_AT_ONCE = 1024 * 1024  # aiohttp wants larger bodies as a file
 
 # Raised before anything was sent.
@@ -107,6 +109,7 @@ class AiohttpTransport:
             connector=connections,
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=MOST_READ_BYTES,
             proxy=self._proxy,
             trust_env=False,
         )
@@ -124,7 +127,7 @@ class AiohttpAnswer:
     async def read(self) -> bytes:
         """See Answer."""
         try:
-            return await self._answer.content.readany()
+            return await self._answer.content.read(MOST_READ_BYTES)
         except (OSError, aiohttp.ClientError) as error:
             raise _mapped(error) from _cause(error)
 
