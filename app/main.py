@@ -23,8 +23,9 @@ from app.config.environment import environment
 from app.config.problems import ConfigError
 from app.config.settings import Settings, settings_file
 from app.lookups import follow_lookups
+from app.ports import LedgerWatcher
 from app.reload import follow_config
-from app.store.database.engine import open_database
+from app.store.database.engine import Database, open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.lookups import Lookups
@@ -42,6 +43,7 @@ GC_THRESHOLD = 10_000
 SIMULATOR_VARIABLE = "TOLLKEEPER_SIMULATED_UPSTREAM"
 GOOD_CONFIG_VARIABLE = "TOLLKEEPER_GOOD_CONFIG"
 LOG_LEVEL_VARIABLE = "TOLLKEEPER_WORKERS_LOG_LEVEL"
+METRICS_VARIABLE = "TOLLKEEPER_WORKERS_METRICS"
 STARTUP_FAILURE = 3  # what tells a supervisor that a restart would fail the same way
 
 _log = logging.getLogger("tollkeeper")
@@ -56,6 +58,7 @@ def boot_from(environ: Mapping[str, str]) -> Boot:
         master_key=environ["TOLLKEEPER_MASTER_KEY"],
         metrics_token=environ.get("TOLLKEEPER_METRICS_TOKEN") or None,
         simulated_url=environ.get(SIMULATOR_VARIABLE) or None,
+        metrics_folder=Path(folder) if (folder := environ.get(METRICS_VARIABLE)) else None,
     )
 
 
@@ -97,6 +100,18 @@ def gateway_of(
     )
 
 
+def ledger_of(settings: Settings, database: Database, watcher: LedgerWatcher) -> SqlLedger:
+    """The ledger as the settings have it, not yet started."""
+    ledger = SqlLedger(
+        database,
+        lease_s=float(settings.ledger.lease_s),
+        global_budget=global_budget(settings),
+        watcher=watcher,
+    )
+    ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
+    return ledger
+
+
 def create_app(
     settings: Settings,
     boot: Boot,
@@ -110,10 +125,8 @@ def create_app(
     Raises ConfigError and ValueError.
     """
     database = open_database(boot.database_url)
-    recorder = recorders(settings, boot.environ)
-    lease_s = float(settings.ledger.lease_s)
-    ledger = SqlLedger(database, lease_s=lease_s, global_budget=global_budget(settings))
-    ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
+    recorder = recorders(settings, boot)
+    ledger = ledger_of(settings, database, recorder.metrics)
     running = RunningGateway(
         gateway=gateway_of(settings, ledger, recorder, now),
         settings=settings,
@@ -130,6 +143,7 @@ def create_app(
         await _open(ledger)
         _settle_memory()
         recorder.start()
+        recorder.metrics.config_refused(refused=config_refusal is not None)
         _log.info("ready", extra={"pid": os.getpid()})
         try:
             async with _at_the_same_time(

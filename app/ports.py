@@ -177,3 +177,13 @@ class Recorder(Protocol):
 
     def not_counted(self, call: Refused) -> None:
         """Note that the upstream would not count a prompt's tokens for a caller."""
+
+
+class LedgerWatcher(Protocol):
+    """Is told of the ledger's own work."""
+
+    def committed(self, entries: int, seconds: float) -> None:
+        """Note a transaction, how much was entered and how long it took."""
+
+    def orphaned(self, holds: int) -> None:
+        """Note holds of lost processes that were charged."""

@@ -36,7 +36,7 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
         policy = policy_of(settings)
     except (ConfigError, OSError) as error:
         running.config_refusal = str(error)
-        recorder.config_refused(refused=True)
+        recorder.reloaded(refused=True)
         _log.error("config refused, the old one stays in force", extra={"problem": str(error)})
         return
     before = running.settings
@@ -52,7 +52,7 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     running.store.ledger.set_wait_for_holds(float(settings.budgets.wait_for_holds_s))
     running.settings = settings
     running.config_refusal = None
-    recorder.config_refused(refused=False)
+    recorder.reloaded(refused=False)
     _log.info("config reloaded")
     for warning in config_warnings(settings, bundled_books(), running.gateway.now()):
         _log.warning(warning)

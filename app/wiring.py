@@ -36,7 +36,10 @@ NONE_OPENED: Mapping[str, Upstream] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a process is started with; `simulated_url` puts every call there."""
+    """What a process is started with.
+
+    `simulated_url` puts every call there; workers of one gateway share `metrics_folder`.
+    """
 
     config_file: Path | None
     environ: Mapping[str, str] = field(repr=False)
@@ -44,6 +47,7 @@ class Boot:
     master_key: str = field(repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     simulated_url: str | None = None
+    metrics_folder: Path | None = None
 
     def settings(self) -> Settings:
         """The config file as it stands now.  Raises ConfigError."""
@@ -86,10 +90,10 @@ def retries_of(settings: Settings) -> RetryOptions:
     )
 
 
-def recorders(settings: Settings, environ: Mapping[str, str]) -> Recorders:
+def recorders(settings: Settings, boot: Boot) -> Recorders:
     """All who are told how calls end.  Raises ConfigError."""
-    metrics = Metrics()
-    return Recorders(metrics, CallLog(), tracings(settings, environ, metrics))
+    metrics = Metrics(boot.metrics_folder)
+    return Recorders(metrics, CallLog(), tracings(settings, boot.environ, metrics))
 
 
 def tracings(

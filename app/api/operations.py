@@ -110,7 +110,8 @@ async def metrics(request: Request) -> Response:
     running = running_gateway(request)
     if not running.settings.server.metrics_public and not _is_operator(request, running):
         check_master(request.scope["headers"], running.master_key)
-    return Response(running.recorder.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text = running.recorder.text(await running.store.standings.now())
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _json(body: dict[str, object], status: int = 200) -> Response:

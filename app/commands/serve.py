@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, settings_file
 from app.config.unserved import unserved_variables
-from app.main import LOG_LEVEL_VARIABLE, SIMULATOR_VARIABLE, create_app
+from app.main import LOG_LEVEL_VARIABLE, METRICS_VARIABLE, SIMULATOR_VARIABLE, create_app
 from app.store.database.sqlite import DatabaseInUse
 from app.store.database.stamp import Kind
 from app.telemetry.logs import start_logging
@@ -179,7 +180,11 @@ def _run(
         _log.warning(warning)
     if wanted.workers > 1:
         os.environ |= {**_for_workers(boot), LOG_LEVEL_VARIABLE: wanted.log_level}
-        with GoodConfig(boot) as good:
+        with (
+            tempfile.TemporaryDirectory(prefix="tollkeeper-metrics-") as metrics,
+            GoodConfig(boot) as good,
+        ):
+            os.environ[METRICS_VARIABLE] = metrics
             config = _server_config(WORKER_APP, settings, wanted.workers)
             supervisor = Workers(config, [listening], address, good)
             supervisor.run()

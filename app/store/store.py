@@ -10,6 +10,7 @@ from app.store.records.audit import Audit
 from app.store.records.keys import Keys
 from app.store.records.requests import Requests
 from app.store.records.spend import Reports
+from app.store.records.standing import Standings
 from app.store.records.teams import Teams
 
 
@@ -24,6 +25,7 @@ class Store:
     requests: Requests
     reports: Reports
     audit: Audit
+    standings: Standings
 
     async def ping(self) -> None:
         """Raise LedgerUnavailable unless the ledger can be written."""
@@ -40,4 +42,5 @@ def store_over(database: Database, ledger: SqlLedger) -> Store:
         requests=Requests(database),
         reports=Reports(database),
         audit=Audit(database),
+        standings=Standings(database),
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.core.ended import Ended, Refused
+    from app.core.standing import Standing
     from app.ports import Recorder
     from app.telemetry.metrics import Metrics
     from app.telemetry.tracing import Tracing
@@ -53,13 +54,13 @@ class Recorders:
         for recorder in self._all:
             self._tell(recorder.not_counted, call)
 
-    def text(self) -> bytes:
+    def text(self, standing: Standing | None = None) -> bytes:
         """Everything counted so far, in Prometheus's text format."""
-        return self.metrics.text()
+        return self.metrics.text(standing)
 
-    def config_refused(self, *, refused: bool) -> None:
-        """Note whether the config file as it stands was refused."""
-        self.metrics.config_refused(refused=refused)
+    def reloaded(self, *, refused: bool) -> None:
+        """Note that the config file changed, and whether it was refused."""
+        self.metrics.reloaded(refused=refused)
 
     def _tell(self, tell: Callable[[Told], None], call: Told) -> None:
         try:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.calls.gateway import Gateway
     from app.config.settings import Settings
     from app.core.keys import Key
+    from app.core.standing import Standing
     from app.ports import Upstream
     from app.store.store import Store
 
@@ -31,11 +32,11 @@ class KeyFinder(Protocol):
 class Recorder(Told, Protocol):
     """The recorder as the operations routes see it."""
 
-    def text(self) -> bytes:
-        """Everything counted so far, in Prometheus's text format."""
+    def text(self, standing: Standing | None) -> bytes:
+        """Everything counted so far, and how the ledger stands, in Prometheus's text format."""
 
-    def config_refused(self, *, refused: bool) -> None:
-        """Note whether the config file as it stands was refused."""
+    def reloaded(self, *, refused: bool) -> None:
+        """Note that the config file changed, and whether it was refused."""
 
 
 @dataclass(slots=True)

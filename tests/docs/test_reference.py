@@ -18,6 +18,7 @@ from app.core.ended import Refused
 from app.core.money import usd_text
 from app.core.pricing import Prices, price, prices_on, uncached
 from app.core.routing import Reason
+from app.core.standing import Standing
 from app.core.usage import Usage
 from app.dialects.openai_chat.parameters import PARAMETERS
 from app.telemetry.metrics import Metrics
@@ -115,11 +116,12 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
         if len(cells) == 3 and cells[0].startswith("`tollkeeper_")
     }
     metrics = Metrics()
-    metrics.record(call(0.2, 1_000))
+    metrics.record(call(0.2, 1_000, retried=True))
+    metrics.committed(1, 0.01)
     metrics.breaker_changed("anthropic", "claude-sonnet-4-6", "open")
     metrics.billed("claude-haiku-4-5-20251001", -5)
     metrics.refused(Refused("req_1", "key_1", 402, "budget_exceeded", "it does not fit"))
-    text = metrics.text().decode()
+    text = metrics.text(Standing(1, 1, {"key_1": 1})).decode()
     shown = {}
     for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE):
         if name.endswith("_created"):

@@ -41,8 +41,8 @@ def test_a_sum_beyond_what_a_float_holds_is_kept_to_the_nano_usd() -> None:
     metrics = Metrics()
     metrics.record(call(0.2, ABOVE_2_TO_53 - 1))
     metrics.record(call(0.2, 1))
-    ((_, kept),) = metrics._cost.of.items()  # the text's numbers are floats
-    assert kept == ABOVE_2_TO_53
+    (at,) = metrics._cost._at.values()  # the text's numbers are floats
+    assert metrics._cells.values[at] == ABOVE_2_TO_53
 
 
 def test_a_bound_belongs_to_its_bucket() -> None:
@@ -84,4 +84,7 @@ def test_what_a_vendor_bills_above_or_below_what_was_computed_is_counted() -> No
     metrics.record(call(0.2, 1_000))
     for more in (250, 0, -40, 7):
         metrics.billed(MODEL, more)
-    assert metrics._billed.of == {(MODEL, "above"): 257, (MODEL, "below"): 40}
+    found = samples(metrics)
+    name = "tollkeeper_billed_difference_nano_usd_total"
+    assert found[f"{name}|above|{MODEL}"] == 257
+    assert found[f"{name}|below|{MODEL}"] == 40

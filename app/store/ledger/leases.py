@@ -9,11 +9,13 @@ from contextlib import suppress
 from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.ports import LedgerWatcher
 from app.store.database.engine import Database, clock_us
 from app.store.database.moments import US_PER_S
 from app.store.database.tables import processes
 from app.store.ledger.corrections import MOST_AT_ONCE, charge_lost_holds
 from app.store.ledger.process import Process
+from app.store.ledger.watching import Unwatched
 from app.store.ledger.writer import BatchWriter
 
 HEARTBEAT_S = 5.0
@@ -24,8 +26,14 @@ class Lease:
     """Keeps this process believed alive, and charges what those hold that are not."""
 
     def __init__(
-        self, database: Database, process: Process, writer: BatchWriter, lease_s: float
+        self,
+        database: Database,
+        process: Process,
+        writer: BatchWriter,
+        lease_s: float,
+        watcher: LedgerWatcher | None = None,
     ) -> None:
+        self._watcher = watcher or Unwatched()
         self.alone = database.dialect.name == "sqlite"
         self._database = database
         self._process = process
@@ -84,4 +92,5 @@ class Lease:
                 lambda connection: charge_lost_holds(connection, self._process.statements, alive)
             )
             if moved:
+                self._watcher.orphaned(moved)
                 _LOG.warning("%d holds of lost processes were charged", moved)

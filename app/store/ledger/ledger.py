@@ -21,7 +21,7 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.ports import EndedBy, Reservation
+from app.ports import EndedBy, LedgerWatcher, Reservation
 from app.store.database.engine import Database
 from app.store.ledger.holds import OpenHold
 from app.store.ledger.leases import Lease
@@ -43,6 +43,7 @@ class SqlLedger:
         *,
         lease_s: float = 30.0,
         global_budget: GlobalBudget | None = None,
+        watcher: LedgerWatcher | None = None,
     ) -> None:
         self._database = database
         self._process = Process(
@@ -50,8 +51,8 @@ class SqlLedger:
             Statements(database.dialect),
             global_budget or GlobalBudget(),
         )
-        self._writer = BatchWriter(database, self._process)
-        self._lease = Lease(database, self._process, self._writer, lease_s)
+        self._writer = BatchWriter(database, self._process, watcher)
+        self._lease = Lease(database, self._process, self._writer, lease_s, watcher)
         self._readiness = Readiness(database, self._process)
         self._tasks: list[asyncio.Task[None]] = []
 

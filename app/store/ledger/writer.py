@@ -28,12 +28,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from app.core.errors import LedgerUnavailable
+from app.ports import LedgerWatcher
 from app.store.database.engine import Database
 from app.store.ledger.balances import make_windows
 from app.store.ledger.entries import Close, Entry, Extend, Open, Waits
 from app.store.ledger.process import Process
 from app.store.ledger.transaction import Entered, RowsChanged, enter
 from app.store.ledger.waiting import WaitingCalls
+from app.store.ledger.watching import Unwatched
 from app.store.ledger.windows import WindowRow
 
 MOST_ENTRIES = 256
@@ -81,8 +83,11 @@ class BatchWriter:
     entered before the last time must look at its row. `rows_changed` is set each time.
     """
 
-    def __init__(self, database: Database, process: Process) -> None:
+    def __init__(
+        self, database: Database, process: Process, watcher: LedgerWatcher | None = None
+    ) -> None:
         self._database = database
+        self._watcher = watcher or Unwatched()
         self._process = process
         self._queue: deque[Entry] = deque()
         self._batch: Sequence[Entry] = ()
@@ -184,6 +189,7 @@ class BatchWriter:
         error: BaseException | None = None
         for _ in range(RETRIES):
             enter_all = partial(self._enter, batch, self.waiting.scopes)
+            began_s = time.monotonic()
             entered, error = await self._database.outcome(enter_all)
             if entered is not None and entered.missing:
                 make = partial(self._make, entered.missing)
@@ -192,6 +198,7 @@ class BatchWriter:
                     self._process.counted = counted or self._process.counted
                     continue
             if error is None and entered is not None:
+                self._watcher.committed(len(batch), time.monotonic() - began_s)
                 self._answer(batch, entered)
                 return None
             if isinstance(error, RowsChanged):
