@@ -141,6 +141,7 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
                 "model": each.model,
                 "status": each.status,
                 "error": _stored_or_null(each.error, MOST_MESSAGE_CHARS),
+                "message": _stored_or_null(each.message, MOST_MESSAGE_CHARS),
                 "latency_ms": each.latency_ms,
                 "request_id": _stored_or_null(each.request_id),
                 "charged": each.cost_nano_usd > 0 and each.basis != Basis.USAGE,
