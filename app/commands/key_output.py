@@ -18,11 +18,17 @@ COLUMNS = (
     Column("Per"),
 )
 NO_LIMIT = "-"
-OPTIONS = {
+OPTIONS = {  # what a key's limits are called on the command line
+    "max_budget_usd": "--budget",
+    "budget_window": "--window",
+    "models": "--model",
+    "model_budgets": "--model-budget",
+    "conversation_budget_usd": "--conversation-budget",
     "rpm": "--rpm",
     "tpm": "--tpm",
     "max_parallel": "--max-parallel",
-    "conversation_budget_usd": "--conversation-budget",
+    "expires_at": "--expires",
+    "team": "--team",
 }
 
 

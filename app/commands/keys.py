@@ -9,7 +9,7 @@ import typer
 
 from app.commands.environment import database_url
 from app.commands.failure import WrongUsage
-from app.commands.key_output import show_key, show_keys, show_secret, warn_of_unserved
+from app.commands.key_output import OPTIONS, show_key, show_keys, show_secret, warn_of_unserved
 from app.commands.output import say, show_json
 from app.core.budgets import WINDOWS
 from app.core.printable import printable
@@ -213,13 +213,19 @@ def _with_keys(work: Callable[[Keys], Awaitable[T]]) -> T:
 
 
 def _fields(**given: str | list[str] | None) -> dict[str, object]:
-    """The fields that were given, None where a limit goes.  Raises WrongUsage and ConfigError."""
+    """The fields that were given, None where a limit goes.  Raises WrongUsage and ConfigError.
+
+    An empty text is refused: it is a variable of a script that was not set, and no wish for a key
+    without that limit.
+    """
     fields: dict[str, object] = {}
     for name, value in given.items():
-        if not value:
+        if value is None or value == []:
             continue
+        if not all(text.strip() for text in ([value] if isinstance(value, str) else value)):
+            raise WrongUsage(f"{OPTIONS[name]} is empty; allowed: a value, or {NOTHING}")
         if name in ("rpm", "tpm", "max_parallel"):
-            fields[name] = _whole(f"--{name.replace('_', '-')}", str(value))
+            fields[name] = _whole(OPTIONS[name], str(value))
         elif name != "budget_window" and value in (NOTHING, [NOTHING]):
             fields[name] = None
         else:

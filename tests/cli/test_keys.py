@@ -169,6 +169,18 @@ def test_a_wrong_value_is_wrong_usage(folder: Path, options: tuple[str, str], to
     assert on_database(folder, lambda database: Keys(database).list())["data"] == []
 
 
+LIMITS = ("budget", "window", "model", "model-budget", "conversation-budget", "rpm", "tpm")
+
+
+@pytest.mark.parametrize("option", [*LIMITS, "max-parallel", "expires", "team"])
+def test_an_empty_limit_is_no_wish_for_none(folder: Path, option: str) -> None:
+    for empty in ("", " "):
+        made = run(folder, "keys", "create", "--name", "mine", f"--{option}", empty)
+        assert (made.code, made.out) == (2, "")
+        assert made.err == f"Error: --{option} is empty; allowed: a value, or none\n"
+    assert run(folder, "keys", "list", "--json").json()["data"] == []
+
+
 @pytest.mark.parametrize("command", ["show", "update", "rotate", "revoke"])
 def test_a_key_is_named_by_its_id_its_name_or_its_prefix(folder: Path, command: str) -> None:
     made = create(folder)
