@@ -37,7 +37,8 @@ def interpolated(
     """`tree` with every place filled in, and a problem for each one that can't be.
 
     An upstream's `api_key` with an unset or empty variable becomes None: that upstream is off.
-    `$${NAME}` stands for a literal `${NAME}`; an empty variable takes the default.
+    `$${NAME}` stands for a literal `${NAME}`; an empty variable takes the default, and is a problem
+    where it has none and nothing stands beside it.
     """
     filling = _Filling(document, environ)
     return filling.value(tree, ()), filling.problems
@@ -78,6 +79,9 @@ class _Filling:
                 return None
             if found is None:
                 self._note(path, f"the variable {name} is not set", "set it, or ${NAME:-default}")
+            elif not found and default is None and place[0] == written.strip():
+                # Nothing at all would be read as null, and a limit would be gone.
+                self._note(path, f"the variable {name} is empty", "a value, or ${NAME:-default}")
             elif has_controls(found):
                 self._note(path, f"the variable {name} holds a control character", "plain text")
             parts.append(found or "")

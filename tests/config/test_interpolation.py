@@ -124,3 +124,17 @@ def test_a_control_character_in_a_variable_is_told_by_its_key_path(tmp_path: Pat
         settings_of(text, tmp_path, {"URL": "https://a.example\n.b.example"})
     assert refused.value.key_path == "upstreams.anthropic.base_url"
     assert refused.value.value == "the variable URL holds a control character"
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_a_limit_in_an_empty_variable_is_no_wish_for_none(tmp_path: Path, empty: str) -> None:
+    limit = "budgets: {global: {max_budget_usd: '${LIMIT}'}}"
+    with pytest.raises(ConfigError) as refused:
+        settings_of(limit, tmp_path, {"LIMIT": empty})
+    (problem,) = refused.value.problems
+    assert (problem.key_path, problem.value) == (
+        "budgets.global.max_budget_usd",
+        "the variable LIMIT is empty",
+    )
+    asked_for = settings_of(limit.replace("LIMIT", "LIMIT:-"), tmp_path, {"LIMIT": empty})
+    assert asked_for.budgets.everyone.max_budget_nano_usd is None
