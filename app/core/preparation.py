@@ -200,11 +200,17 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
         bound=most_cost,
         max_tokens_set=marked.max_tokens != asked,
         shrinkable=policy.shrink == "always" or (policy.shrink == "unset" and asked is None),
-        min_output_tokens=policy.min_output_tokens,
+        min_output_tokens=max(policy.min_output_tokens, _least_tokens(marked)),
         share_ppm=policy.shrink_share_ppm
         if asked is None and policy.shrink != "never"
         else WHOLE_PPM,
     )
+
+
+def _least_tokens(request: Request) -> int:
+    """The shortest answer that the vendor takes: longer than the thinking that it allows for."""
+    budget = (request.options.get("thinking") or {}).get("budget_tokens")
+    return budget + 1 if type(budget) is int else 0
 
 
 def _others(  # noqa: PLR0913 - a key's list, its limit and the catalog each have a say

@@ -61,6 +61,17 @@ def test_who_may_be_shrunk(shrink: Any, asked: int | None, *, expected: bool) ->
     assert planned.shrinkable is expected
 
 
+def test_an_answer_is_not_cut_to_less_than_what_is_thought_before_it() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 2_000}
+    request = Request("haiku-model", USER, max_tokens=5_000, options={"thinking": thinking})
+    planned = ready(request, policy=replace(POLICY, shrink="always"), adapted=False)
+    assert planned.least_nano_usd == 1_000_000 + 2_001 * 5_000
+    plain = ready(
+        Request("haiku-model", USER, max_tokens=5_000), policy=replace(POLICY, shrink="always")
+    )
+    assert plain.least_nano_usd == 1_000_000 + 256 * 5_000
+
+
 def test_an_answer_is_shortened_to_what_was_granted() -> None:
     planned = ready(Request("auto", USER))
     short = planned.shortened(6_000_000)
