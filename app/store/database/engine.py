@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import LedgerUnavailable
@@ -105,12 +105,3 @@ async def is_current(database: Database) -> bool:
         return await database.run(revision) == REVISION
     except SQLAlchemyError:
         return False
-
-
-async def is_reachable(database: Database) -> bool:
-    """Whether a trivial query is answered."""
-    try:
-        await database.run(lambda connection: connection.execute(select(1)).scalar())
-    except (SQLAlchemyError, OSError, TimeoutError):
-        return False
-    return True
