@@ -10,7 +10,7 @@ from app.core.targets import Target
 from app.core.trouble import elsewhere_may_help
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from app.calls.ended import Course
     from app.calls.gateway import Gateway, Incoming
@@ -38,11 +38,17 @@ class Chain:
         """The call as it is sent there."""
         return self._others.get(target.model.id, self._first)
 
-    def targets(self, course: Course) -> Iterator[Target]:
+    def targets(self, course: Course) -> Iterable[Target]:
         """Those that are tried, in order.
 
         What its breaker lets rest is left out, unless there is nothing else to be tried.
         """
+        model = self._first.model
+        if len(model.upstreams) == 1 and model.id not in self._gateway.policy.fallbacks:
+            return (target_of(self._first, model.upstreams[0]),)
+        return self._awake(course)
+
+    def _awake(self, course: Course) -> Iterator[Target]:
         resting = []
         for target in self._all():
             if self._gateway.breaker.admits(target.upstream, target.model.id):
@@ -57,8 +63,6 @@ class Chain:
         own = first.model.upstreams
         yield target_of(first, own[0])
         names = policy.fallbacks.get(first.model.id, ())
-        if len(own) == 1 and not names:
-            return
         pinned = has_thinking(self._incoming.request)
         vendor = policy.vendors.get(own[0])
         for upstream in own[1:]:

@@ -22,7 +22,7 @@ from app.core.unknown import stake_of, unknown_outcome
 from app.ports import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from types import TracebackType
 
     from app.calls.gateway import Gateway, Incoming
@@ -92,7 +92,7 @@ class Held:
             finally:
                 self._tell()
 
-    def targets(self) -> Iterator[Target]:
+    def targets(self) -> Iterable[Target]:
         """Where the call may be sent, in the order in which they are tried."""
         return self._chain.targets(self.course)
 
@@ -124,7 +124,9 @@ class Held:
         return await self.upstream(target).send(self.call(target))
 
     async def may_try(self, target: Target) -> bool:
-        """See attempts.Told."""
+        """See attempts.Told.  The first one at the call's own model is held already."""
+        if target.model is self.prepared.model and not self.course.attempts:
+            return True
         return await self._hold.extend(target, self.course.charged_nano_usd)
 
     def answered(self, reply: Reply) -> None:

@@ -9,8 +9,10 @@ from app.calls.held import Held
 from app.calls.opened import Opened
 from app.calls.receipts import opening_of, receipt_of
 from app.core.adaptation import adapt
+from app.core.errors import UpstreamError
 from app.core.measure import measure
 from app.core.routing import route
+from app.core.trouble import elsewhere_may_help
 from app.ports import Call
 
 if TYPE_CHECKING:
@@ -58,5 +60,12 @@ async def count_tokens(incoming: Incoming, gateway: Gateway) -> TokenCount:
     chosen, model = route(request, measure(request), catalog, policy.rules, incoming.key.models)
     if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
-    upstream = gateway.upstreams[model.upstreams[0]]
-    return await upstream.count_tokens(Call(request, model, incoming.headers))
+    call = Call(request, model, incoming.headers)
+    *others, last = model.upstreams
+    for name in others:
+        try:
+            return await gateway.upstreams[name].count_tokens(call)
+        except UpstreamError as error:
+            if not elsewhere_may_help(error):
+                raise
+    return await gateway.upstreams[last].count_tokens(call)

@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 
 from app.calls.attempts import RetryOptions
+from app.calls.story import count_tokens
 from app.core import errors
 from app.core.caching import CacheRules
 from app.core.ended import Ending
 from app.core.models import Accepts, Catalog
 from app.core.preparation import Policy
 from app.core.pricing import Rates
-from app.core.request import Reply
+from app.core.request import Reply, TokenCount
 from app.core.routing import Rules
 from app.core.usage import Usage
+from app.ports import Call
 from app.upstream.breakers import Breakers
-from tests.calls.fakes import HEADERS, After, says
-from tests.calls.told import Told, streamed, whole
+from tests.calls.fakes import HEADERS, After, ScriptedUpstream, says
+from tests.calls.told import Told, set_up, streamed, whole
 from tests.core.catalogs import CATALOG, HAIKU, MODERN, SONNET, prices
 
 TWICE = Rates(2_000_000, 10_000_000, 2_500_000, 4_000_000, 200_000)
@@ -284,3 +286,26 @@ async def test_a_stream_that_breaks_counts_and_one_that_is_whole_closes() -> Non
     assert (left.ended.reason, breaker.states) == (Ending.CALLER_LEFT, {FIRST: "open"})
     await streamed([After(0.1, (START, *ENDS))], policy=single, breaker=breaker)
     assert breaker.states == {}
+
+
+class Uncounting(ScriptedUpstream):
+    """Counts nothing, for a reason."""
+
+    error: errors.UpstreamError = errors.OverloadedError("busy", status=529)
+
+    async def count_tokens(self, _call: Call) -> TokenCount:
+        raise self.error
+
+
+async def test_a_count_is_asked_of_the_next_upstream_too() -> None:
+    told, gateway, incoming = set_up([], policy=policy())
+    failing = Uncounting(told.clock, [])
+    others = {**gateway.upstreams, "anthropic": failing}
+    gateway = replace(gateway, upstreams=others)
+    assert (await count_tokens(incoming, gateway)).tokens == 10
+    failing.error = errors.BadRequestError("no", status=400)
+    with pytest.raises(errors.BadRequestError):
+        await count_tokens(incoming, gateway)
+    gateway = replace(gateway, upstreams=dict.fromkeys(others, Uncounting(told.clock, [])))
+    with pytest.raises(errors.OverloadedError):
+        await count_tokens(incoming, gateway)
