@@ -89,7 +89,7 @@ STATUSES = [
     (302, errors.APIStatusError),
     (400, errors.BadRequestError),
     (401, errors.AuthenticationError),
-    (402, errors.APIStatusError),
+    (402, errors.PaymentRequiredError),
     (403, errors.PermissionDeniedError),
     (404, errors.NotFoundError),
     (408, errors.RequestTimeoutError),
