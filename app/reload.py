@@ -42,6 +42,8 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     before = running.settings
     for name in needs_restart(before, settings):
         _log.warning("changes with a restart only", extra={"setting": name})
+    if global_budget(before).limit_nano_usd and not global_budget(settings).limit_nano_usd:
+        _log.warning("there is no budget over all keys any more")
     old = running.gateway.upstreams
     kept = upstreams(settings, before.upstreams, old)
     running.retired += [old[name] for name in old if kept.get(name) is not old[name]]

@@ -293,3 +293,15 @@ def test_what_should_be_looked_at_is_told_again_when_it_is_reloaded(served: Gate
     hang_up(served)
     told = "retention.requests_days has no effect in this version"
     eventually(lambda: told in [x["message"] for x in log_lines(served)[seen:]])
+
+
+@pytest.mark.parametrize("after", ["", "budgets:\n", "budgets: {global: {window: day}}\n"])
+def test_a_budget_over_all_keys_does_not_go_without_a_word(served: Gateway, after: str) -> None:
+    reconfigure(served, AS_IN_THE_BOOK + 'budgets: {global: {max_budget_usd: "5.00"}}\n')
+    seen = len(log_lines(served))
+    hang_up(served)
+    eventually(lambda: "config reloaded" in [x["message"] for x in log_lines(served)[seen:]])
+    reconfigure(served, AS_IN_THE_BOOK + after)
+    hang_up(served)
+    gone = "there is no budget over all keys any more"
+    eventually(lambda: gone in [x["message"] for x in log_lines(served)[seen:]])
