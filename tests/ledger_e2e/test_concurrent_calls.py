@@ -12,6 +12,9 @@ from tests.ledger_e2e.calls import KINDS, NEW_HAIKU, mixed
 from tests.ledger_e2e.conftest import KINDS_OF_DATABASE, new_url
 from tests.ledger_e2e.fleet import Answer, Fleet, Watched, fleet, nano
 
+# Nobody waits for the holds of others here: who waits and then fits is test_parallel_calls'.
+NO_WAIT = "budgets: {wait_for_holds_s: 0}\n"
+
 # The budget fits some of the calls while none of them is settled.
 ALONE = [
     # kind, calls, budget in USD, calls that certainly fit
@@ -25,6 +28,13 @@ ALONE = [
     ("searches", 60, "8.00", 5),  # $1.52075
     ("fast_in_the_us", 60, "0.05", 12),  # $0.003971
 ]
+
+
+@pytest.fixture(params=KINDS_OF_DATABASE)
+def served(request: pytest.FixtureRequest, upstream: Watched, tmp_path: Any) -> Iterator[Fleet]:
+    url = new_url(request.param, request, tmp_path)
+    with fleet(tmp_path, upstream, url, config=NO_WAIT) as running:
+        yield running
 
 
 def refused_scopes(answers: list[Answer]) -> set[str]:
@@ -91,7 +101,7 @@ def test_two_hundred_mixed_calls_never_overdraw_one_model_of_a_key(
     assert refused <= sum(sent.body["model"] == NEW_HAIKU for sent in mixed(200))
 
 
-GLOBAL = "budgets: {global: {max_budget_usd: 6.00, window: none}}\n"
+GLOBAL = "budgets: {wait_for_holds_s: 0, global: {max_budget_usd: 6.00, window: none}}\n"
 
 
 @pytest.fixture(params=KINDS_OF_DATABASE)
