@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -249,6 +250,11 @@ class Metrics:
         yield GaugeMetricFamily(
             "tollkeeper_workers", "Processes behind this address.", value=workers
         )
+        replica = GaugeMetricFamily(
+            "tollkeeper_replica", "The machine or container that this is.", labels=["replica"]
+        )
+        replica.add_metric([gethostname()], 1)
+        yield replica
         for each in vars(self).values():
             if isinstance(each, Counts | Durations | State):
                 yield each.family(snapshots)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_one_scrape_tells_of_every_worker_and_keeps_what_a_killed_one_counted(
     try:
         found = samples(metrics)
         assert found["tollkeeper_workers"] == 2
+        assert found[f"tollkeeper_replica|{socket.gethostname()}"] == 1
         assert found[f"tollkeeper_cost_nano_usd_total|key_1|{MODEL}"] == 3_005
         assert found[f"tollkeeper_latency_seconds_count|{MODEL}"] == 4
         assert found[f"tollkeeper_latency_seconds_sum|{MODEL}"] == 0.8
