@@ -30,6 +30,7 @@ from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.settings import Settings, settings_file
 from app.config.unserved import unserved_variables
+from app.core.preparation import Policy
 from app.main import LOG_LEVEL_VARIABLE, METRICS_VARIABLE, SIMULATOR_VARIABLE, create_app
 from app.store.database.sqlite import DatabaseInUse
 from app.store.database.stamp import Kind
@@ -90,9 +91,9 @@ def serve(wanted: Wanted) -> None:
             simulated_url=simulated_url,
         )
         settings = boot.settings()
-        policy_of(settings)
+        policy = policy_of(settings)
         traced(settings, environ)
-        if not _any_is_on(settings):
+        if not _can_serve(settings, policy):
             raise WrongUsage(ANTHROPIC_OFF)
         key = master_key(environ)
         with _listening(wanted.host, wanted.port) as listening:
@@ -115,8 +116,11 @@ def _simulator(*, wanted: bool) -> Iterator[str | None]:
         yield url
 
 
-def _any_is_on(settings: Settings) -> bool:
-    return any(upstream.api_key is not None for upstream in settings.upstreams.values())
+def _can_serve(settings: Settings, policy: Policy) -> bool:
+    """Whether Anthropic is on, or the tiers were all moved to upstreams that are."""
+    on = [written.kind for written in settings.upstreams.values() if written.api_key is not None]
+    catalog = policy.catalog
+    return "anthropic" in on or (bool(on) and catalog.offered_tiers == tuple(catalog.tiers) != ())
 
 
 @contextmanager

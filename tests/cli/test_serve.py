@@ -108,6 +108,12 @@ def test_without_a_key_for_anthropic_it_says_what_to_do_and_makes_nothing(tmp_pa
     assert not (tmp_path / "data").exists()
 
 
+def test_a_key_of_openrouters_alone_does_not_serve_tiers_of_anthropics(tmp_path: Path) -> None:
+    ended = run(tmp_path, "serve", "--port", "0", OPENROUTER_API_KEY="sk-or-x")
+    assert ended.code == 2
+    assert "with Anthropic off, serve needs --simulate" in ended.err
+
+
 def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
     ended = run(tmp_path, "serve", "--port", "0", "--simulate", "--workers", "2")
     assert ended.code == 2
