@@ -169,7 +169,7 @@ class _Walk:
         for name, part in node.items():
             if name in _SAYS_NOTHING or name in DEFINITIONS or (name == "type" and not kinds):
                 continue
-            if name == combined:
+            if combined and name == combined:
                 self.unions += 1
                 fitted["anyOf"] = [self.fit(choice) for choice in part]
             elif name == "type":

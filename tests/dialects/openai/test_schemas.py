@@ -249,11 +249,19 @@ def test_an_odd_schema_breaks_nothing(odd: dict[str, Any]) -> None:
     assert enforced(odd) is None
 
 
+def test_a_field_without_a_name_is_a_field_like_any_other() -> None:
+    odd = {"type": "object", "properties": {"a": {"type": "string", "": 5}}, "required": ["a"]}
+    fitted = enforced(odd)
+    assert fitted is not None
+    assert fitted.schema["properties"]["a"]["type"] == "string"
+    assert "" not in fitted.schema["properties"]["a"]
+
+
 KEYWORDS = st.sampled_from(
     sorted(
         {"type", "properties", "required", "items", "prefixItems", "anyOf", "oneOf", "allOf"}
         | {"$ref", "$defs", "definitions", "enum", "const", "additionalProperties", "not", "a"}
-        | {"patternProperties", "minimum", "minItems", "format", "description", "title"}
+        | {"patternProperties", "minimum", "minItems", "format", "description", "title", ""}
     )
 )
 WORDS = st.sampled_from(
