@@ -175,17 +175,18 @@ class Metrics:
         self._latency.observe(call.latency_ms, model)
         if call.ttft_ms is not None:
             self._ttft.observe(call.ttft_ms, model)
-        if call.cost_nano_usd:
-            self._cost.add(call.cost_nano_usd, call.key.id, model)
-        if call.cost_nano_usd > call.held_nano_usd:
+        cost_nano_usd, charge = call.cost_nano_usd, call.charge
+        if cost_nano_usd:
+            self._cost.add(cost_nano_usd, call.key.id, model)
+        if cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.add(1)
-        charge = call.charge
         if charge is not None:
             self.billed(model, charge.cost.adjustment)
             if charge.unknown:
                 self._note_unknown(call, charge)
-            self._cache_savings.add(charge.uncached_nano_usd - charge.cost.total, model)
-            self._routing_savings.add(charge.strongest_nano_usd - charge.cost.total, model)
+            total = charge.cost.total
+            self._cache_savings.add(charge.uncached_nano_usd - total, model)
+            self._routing_savings.add(charge.strongest_nano_usd - total, model)
             for category, tokens in _tokens(charge.usage):
                 if tokens:
                     self._tokens.add(tokens, model, category)

@@ -131,6 +131,10 @@ class AiohttpAnswer:
         except (OSError, aiohttp.ClientError) as error:
             raise _mapped(error) from _cause(error)
 
+    def is_over(self) -> bool:
+        """See Answer."""
+        return self._answer.content.at_eof()
+
     async def close(self) -> None:
         """See Answer."""
         self._answer.close()

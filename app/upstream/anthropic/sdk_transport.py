@@ -104,6 +104,10 @@ class SdkAnswer:
         self._answer = answer
         self._parts: AsyncIterator[bytes] = answer.aiter_bytes()
 
+    def is_over(self) -> bool:
+        """See Answer: the client gives a connection back once its end was read."""
+        return False
+
     async def read(self) -> bytes:
         """See Answer."""
         try:

@@ -30,6 +30,9 @@ class Answer(Protocol):
     async def read(self) -> bytes:
         """More of the body as it comes, b"" at its end.  Raises UncertainError."""
 
+    def is_over(self) -> bool:
+        """Whether it is known that nothing more will come, and the connection is given back."""
+
     async def close(self) -> None:
         """Let go of the connection; one that was not read to its end is not used again."""
 
@@ -82,6 +85,8 @@ async def _whole_body(answer: Answer) -> bytes:
         size += len(part)
         if size > MAX_BODY_BYTES:
             raise too_large()
+        if answer.is_over():
+            break
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
