@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_2035"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_2216"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -241,6 +241,39 @@ audit = Table(
     _text("action"),
     _text("target"),
     _text("details"),
+)
+
+# A call that was refused before its hold: `id` is the one that its caller was shown. `calls` is how
+# many it stands for, as of a busy second only so many are kept one by one; `budget` is JSON.
+refusals = Table(
+    "refusals",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _whole("created_us"),
+    _text_or_null("key_id"),
+    _whole("status"),
+    _text("code"),
+    _text("message"),
+    _text_or_null("model"),
+    _text_or_null("dialect"),
+    _text_or_null("budget"),
+    Column("calls", BigInteger, nullable=False, server_default=text("1")),
+    Index(None, "created_us", "id"),
+    Index(None, "key_id", "created_us"),
+    Index(None, "code", "created_us"),
+)
+
+# What one pricing of a past range anew changed, never altered: `before` and `after` are JSON.
+repricings = Table(
+    "repricings",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    _whole("at_us"),
+    _whole("more_nano_usd"),
+    _text("before"),
+    _text("after"),
+    Index(None, "request_id"),
 )
 
 # A gateway process and until when it is believed alive.
