@@ -10,6 +10,7 @@ from app.core.values import value
 if TYPE_CHECKING:
     from app.core.caching import CachePlan
     from app.core.keys import Key
+    from app.core.misses import Miss
     from app.core.pricing import Cost
     from app.core.request import Block, Request
     from app.core.routing import Route
@@ -101,7 +102,9 @@ class Ended:
     `model` is the one that answered, or was asked last.
 
     `charge` is for the answer, whole or as far as it came; `other_nano_usd` for the attempts
-    without one. `content` holds the answer's blocks where recorders are told them.
+    without one. `content` holds the answer's blocks where recorders are told them. `prefix` names
+    the tools and system prompt that the call came with; `miss` says why the cache gave less than
+    it had.
     """
 
     request_id: str
@@ -125,6 +128,8 @@ class Ended:
     conversation: str | None = None
     traceparent: str | None = None
     content: tuple[Block, ...] | None = None
+    prefix: str | None = None
+    miss: Miss | None = None
 
     @property
     def cost_nano_usd(self) -> int:

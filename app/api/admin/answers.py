@@ -132,6 +132,8 @@ class Request(Tokens):
     cache_savings_usd: Usd
     routing_savings_usd: Usd
     cache_discount_usd: Usd | None
+    cache_miss_reason: str | None
+    cache_miss_usd: Usd | None
     reserved_usd: Usd
     status: Tally | None
     error_code: str | None

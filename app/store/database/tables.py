@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_2216"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_2217"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -144,6 +144,7 @@ windows = Table(
 # or what a correction added. `model` answered; `held_model` is the one that it was held for, whose
 # window its cost landed in, and null where they are the same. `generation_id` is what its vendor is
 # asked for its bill by: from `lookup_due_us` on (0: it wasn't yet), NULL once that is over.
+# `prefix` tells which tools and system prompt the call came with; NULL where it had neither.
 requests = Table(
     "requests",
     METADATA,
@@ -187,6 +188,9 @@ requests = Table(
     _count("cache_savings_nano_usd"),
     _count("routing_savings_nano_usd"),
     _whole_or_null("cache_discount_nano_usd"),
+    _text_or_null("prefix"),
+    _text_or_null("cache_miss_reason"),
+    _whole_or_null("cache_miss_nano_usd"),
     _text_or_null("generation_id"),
     _whole_or_null("lookup_due_us"),
     _count("lookups"),

@@ -105,6 +105,8 @@ def closing(ended: Ended, held_model: str) -> Closing:
         ended.other_nano_usd + cost.adjustment,
         generation_id,
         None if generation_id is None else 0,
+        ended.prefix,
+        *((None, None) if ended.miss is None else (str(ended.miss.reason), ended.miss.nano_usd)),
         *sums,
         *_category_costs(cost),
     )
@@ -118,6 +120,7 @@ def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
     columns = (
         *known,
         *("internal_error", None, None, asked.model, None, held_nano_usd, None, None),
+        *(None, None, None),
         *sums,
         *_category_costs(_NOTHING_COST),
     )

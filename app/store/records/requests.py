@@ -31,13 +31,14 @@ _AS_THEY_ARE = (
     *("id", "key_id", "state", "dialect", "requested_model", "model", "route_reason"),
     *("upstream", "upstream_request_id", "upstream_message_id", "attempts"),
     *(*TOKEN_COLUMNS, "cost_source", "status", "error_code", "latency_ms", "ttft_ms"),
-    *("stream", "end_user"),
+    *("stream", "end_user", "cache_miss_reason"),
 )
 _DETAILS = ("attempt_details", "rates", "routing", "cache_plan")
 _SHOWN = (
     *_AS_THEY_ARE,
     *("created_us", "cost_nano_usd", "other_nano_usd", "cache_savings_nano_usd", "tags"),
     *("routing_savings_nano_usd", "cache_discount_nano_usd", "reserved_nano_usd"),
+    "cache_miss_nano_usd",
     *(f"{category}_nano_usd" for category in COST_CATEGORIES),
 )
 
@@ -171,7 +172,7 @@ def _read(connection: Connection, request_id: str) -> dict[str, Any]:
 def _shown(row: Row[Any]) -> dict[str, Any]:
     fields = row._mapping  # noqa: SLF001  # SQLAlchemy's documented name
     shown = {name: fields[name] for name in _AS_THEY_ARE}
-    discount = row.cache_discount_nano_usd
+    discount, missed = row.cache_discount_nano_usd, row.cache_miss_nano_usd
     return shown | {
         "created_at": iso(row.created_us),
         "cost_usd": usd_text(row.cost_nano_usd),
@@ -179,6 +180,7 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
         "cache_savings_usd": usd_text(row.cache_savings_nano_usd),
         "routing_savings_usd": usd_text(row.routing_savings_nano_usd),
         "cache_discount_usd": None if discount is None else usd_text(discount),
+        "cache_miss_usd": None if missed is None else usd_text(missed),
         "reserved_usd": usd_text(row.reserved_nano_usd),
         "tags": [] if row.tags is None else orjson.loads(row.tags),
     }

@@ -84,6 +84,8 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         "cache_savings_usd": "0.0000015",
         "routing_savings_usd": "0.000002",
         "cache_discount_usd": None,
+        "cache_miss_reason": None,
+        "cache_miss_usd": None,
         "reserved_usd": "0.05",
         "status": 200,
         "error_code": None,

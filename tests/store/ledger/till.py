@@ -14,6 +14,7 @@ from app.core.caching import CachePlan
 from app.core.ended import Attempt, Charge, Ended, Ending
 from app.core.errors import APIConnectionError, APIStatusError, Refusal
 from app.core.keys import Key
+from app.core.misses import Miss
 from app.core.models import Limits, Model
 from app.core.pricing import Cost
 from app.core.request import Request
@@ -90,6 +91,8 @@ class Booked:
         self.attempts: list[Attempt] = []
         self.ttft_ms: int | None = None
         self.charged: Charge | None = None
+        self.prefix: str | None = None
+        self.miss: Miss | None = None
         self.kept_nano_usd = 0
         self.hold: Hold
         self.asked_for: list[BaseException | None] = []
@@ -151,6 +154,8 @@ class Booked:
             error_code=code,
             latency_ms=7,
             ttft_ms=self.ttft_ms,
+            prefix=self.prefix,
+            miss=self.miss,
         )
 
 

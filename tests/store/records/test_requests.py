@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.core.errors import APITimeoutError, BadRequest, RateLimitError
-from tests.store.ledger.till import CENT, HAIKU, Till, reservation
+from app.core.misses import Miss, MissReason
+from tests.store.ledger.till import CENT, HAIKU, Till, charge, reservation
 
 SONNET = "claude-sonnet-4-6"
 
@@ -139,3 +140,18 @@ async def test_only_a_guess_can_be_corrected(till: Till) -> None:
         await till.requests.correct(known.request_id, -1)
     assert (await till.row(asked))["cost_usd"] == "0.000000005"
     assert (await till.row(known))["cost_usd"] == "0.000001"
+
+
+async def test_a_row_tells_why_its_cache_missed_and_a_correction_leaves_it(till: Till) -> None:
+    asked = reservation(await till.key())
+    async with till.hold(asked) as booked:
+        booked.settle(charge(1_000))
+        booked.prefix, booked.miss = "0123456789abcdef", Miss(MissReason.EXPIRED, 22_000_001)
+    listed = (await till.requests.list())["data"][0]
+    for row in (listed, await till.row(asked)):
+        assert (row["cache_miss_reason"], row["cache_miss_usd"]) == ("expired", "0.022000001")
+    lost = reservation(await till.key())
+    await till.fail(lost, APITimeoutError("late"))
+    assert (await till.row(lost))["cache_miss_reason"] is None
+    await till.requests.correct(lost.request_id, 5)
+    assert (await till.row(lost))["cache_miss_usd"] is None
