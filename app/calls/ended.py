@@ -114,6 +114,7 @@ class Course:
         elif isinstance(error, UncertainError):
             self._status = error.status or self._status
             self._request_id = error.request_id or self._request_id
+            self._generation_id = error.generation_id or self._generation_id
 
 
 def why_ended(error: BaseException | None, interruption: Interruption) -> Ending:

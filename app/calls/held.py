@@ -285,14 +285,15 @@ class Held:
         if told is None:
             return
         self._gateway.recorder.record(told)
-        if told.cost_nano_usd > told.held_nano_usd:
+        cost_nano_usd = told.cost_nano_usd
+        if cost_nano_usd > told.held_nano_usd:
             _log.warning(
                 "a call cost more than was held for it",
                 extra={
                     "request_id": told.request_id,
                     "key_id": told.key.id,
                     "model": told.model,
-                    "cost_nano_usd": told.cost_nano_usd,
+                    "cost_nano_usd": cost_nano_usd,
                     "held_nano_usd": told.held_nano_usd,
                 },
             )

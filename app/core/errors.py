@@ -239,15 +239,22 @@ class StaleConnectionError(APIConnectionError):
 class UncertainError(UpstreamError):
     """Sent, and no whole answer came back: it may have been billed.
 
-    `status` and `request_id` are the upstream's, where it had answered that far.
+    `status`, `request_id` and `generation_id` (by which it tells its own bill) are the upstream's,
+    where it had answered that far.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, request_id: str | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        generation_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.request_id = request_id
+        self.generation_id = generation_id
 
 
 class APITimeoutError(UncertainError):

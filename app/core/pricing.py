@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class Prices:
 
 @value
 class Cost:
-    """Nano-USD per category, each rounded half-even once; the total is their sum.
+    """Nano-USD per category, each rounded half-even once; the total is the sum of all seven fields.
 
     `adjustment` is what a vendor's own bill is above what the categories come to, or below.
     """
@@ -83,11 +83,11 @@ class Cost:
     output: int = 0
     server_tools: int = 0
     adjustment: int = 0
+    total: NanoUsd = field(init=False, compare=False, repr=False)
 
-    @property
-    def total(self) -> NanoUsd:
-        """The sum of the six categories, and what a bill differs from it."""
-        return NanoUsd(
+    def __post_init__(self) -> None:
+        """Sum once what is asked for again and again."""
+        total = (
             self.input
             + self.cache_write_5m
             + self.cache_write_1h
@@ -96,6 +96,7 @@ class Cost:
             + self.server_tools
             + self.adjustment
         )
+        object.__setattr__(self, "total", NanoUsd(total))
 
 
 def prices_on(schedule: tuple[Prices, ...], day: date) -> Prices:

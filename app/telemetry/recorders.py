@@ -27,7 +27,10 @@ class Recorders:
     def __init__(self, metrics: Metrics, log: Recorder, tracing: Sequence[Tracing] = ()) -> None:
         self.metrics = metrics
         self._tracing = tracing
-        self._all: tuple[Recorder, ...] = (metrics, log, *tracing)
+        told: tuple[Recorder, ...] = (metrics, log, *tracing)
+        self._record = tuple(recorder.record for recorder in told)
+        self._refused = tuple(recorder.refused for recorder in told)
+        self._not_counted = tuple(recorder.not_counted for recorder in told)
 
     def start(self) -> None:
         """Begin to send traces."""
@@ -41,18 +44,15 @@ class Recorders:
 
     def record(self, call: Ended) -> None:
         """Tell of a finished call."""
-        for recorder in self._all:
-            self._tell(recorder.record, call)
+        self._tell(self._record, call)
 
     def refused(self, call: Refused) -> None:
         """Tell of a call that was refused before its hold."""
-        for recorder in self._all:
-            self._tell(recorder.refused, call)
+        self._tell(self._refused, call)
 
     def not_counted(self, call: Refused) -> None:
         """Tell of a token count that failed."""
-        for recorder in self._all:
-            self._tell(recorder.not_counted, call)
+        self._tell(self._not_counted, call)
 
     def text(self, standing: Standing | None = None) -> bytes:
         """Everything counted so far, in Prometheus's text format."""
@@ -62,9 +62,10 @@ class Recorders:
         """Note that the config file changed, and whether it was refused."""
         self.metrics.reloaded(refused=refused)
 
-    def _tell(self, tell: Callable[[Told], None], call: Told) -> None:
-        try:
-            tell(call)
-        except Exception:  # noqa: BLE001 - the recorder's one: counted and logged
-            self.metrics.dropped("recorder")
-            _log.exception("telemetry lost a call", extra={"request_id": call.request_id})
+    def _tell(self, all_of_them: Sequence[Callable[[Told], None]], call: Told) -> None:
+        for tell in all_of_them:
+            try:
+                tell(call)
+            except Exception:  # noqa: BLE001 - the recorder's one: counted and logged
+                self.metrics.dropped("recorder")
+                _log.exception("telemetry lost a call", extra={"request_id": call.request_id})

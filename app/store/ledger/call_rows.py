@@ -86,9 +86,10 @@ def closing(ended: Ended, held_model: str) -> Closing:
     )
     request_id = attempts[-1].request_id if attempts else None
     message_id = None if charge is None else charge.message_id
-    generation_id = _generation_id(attempts) if ended.is_charged else None
+    is_charged = ended.is_charged
+    generation_id = _generation_id(attempts) if is_charged else None
     columns = (
-        "settled" if ended.is_charged else "released",
+        "settled" if is_charged else "released",
         ended.upstream,
         None if request_id is None else stored(request_id),
         None if message_id is None else stored(message_id),

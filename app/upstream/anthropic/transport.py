@@ -6,12 +6,19 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NoReturn, Protocol
 
-from app.core.errors import APIResponseValidationError, APITimeoutError, status_error
+from app.core.errors import (
+    APIResponseValidationError,
+    APITimeoutError,
+    UncertainError,
+    status_error,
+)
 from app.core.values import value
 from app.dialects.anthropic.wire import error_inside, error_message, status_of_error
+from app.upstream.anthropic.deadlines import Deadlines
 
 OK = 200
 REQUEST_ID = "request-id"
+GENERATION_ID = "x-generation-id"
 KEEPALIVE_S = 30.0
 STALE_S = 0.25  # a closed connection shows as soon as it is written to
 CONNECT_SHARE = 0.9  # of an attempt's time: then what never connected is known to be unbilled
@@ -60,18 +67,38 @@ class Response:
 
 
 async def whole_answer(
-    transport: Transport, path: str, body: bytes, headers: Mapping[str, str], limit_s: float
+    transport: Transport, path: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines
 ) -> Response:
-    """One answer, read to its end within `limit_s`.  Raises what Transport does."""
+    """One answer, read to its end within its deadline.  Raises what Transport does.
+
+    An error says what the upstream had told by then.
+    """
+    deadline = deadlines.begin()
+    answer: Answer | None = None
     try:
-        async with asyncio.timeout(limit_s):
-            answer = await transport.open(path, body, headers)
-            try:
-                return Response(answer.headers, await _whole_body(answer))
-            finally:
-                await answer.close()
-    except TimeoutError as error:
-        raise APITimeoutError("the upstream did not answer in time") from error
+        answer = await transport.open(path, body, headers)
+        return Response(answer.headers, await _whole_body(answer))
+    except asyncio.CancelledError as error:
+        if not deadline.cut_it_short():
+            raise
+        late = APITimeoutError("the upstream did not answer in time")
+        _note_what_came(late, answer)
+        raise late from error
+    except UncertainError as error:
+        _note_what_came(error, answer)
+        raise
+    finally:
+        deadlines.end(deadline)
+        if answer is not None:
+            await answer.close()
+
+
+def _note_what_came(error: UncertainError, answer: Answer | None) -> None:
+    """What the head of a broken answer said, if it came so far."""
+    if answer is not None:
+        error.status = error.status or OK
+        error.request_id = error.request_id or answer.headers.get(REQUEST_ID)
+        error.generation_id = error.generation_id or answer.headers.get(GENERATION_ID)
 
 
 async def _whole_body(answer: Answer) -> bytes:
@@ -118,7 +145,12 @@ def refuse_error(body: bytes, headers: Mapping[str, str]) -> None:
 
 def unreadable(message: str, headers: Mapping[str, str]) -> APIResponseValidationError:
     """The error for an answer that came and is none."""
-    return APIResponseValidationError(message, status=OK, request_id=headers.get(REQUEST_ID))
+    return APIResponseValidationError(
+        message,
+        status=OK,
+        request_id=headers.get(REQUEST_ID),
+        generation_id=headers.get(GENERATION_ID),
+    )
 
 
 def too_large() -> APIResponseValidationError:

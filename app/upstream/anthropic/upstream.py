@@ -16,6 +16,7 @@ from app.dialects.anthropic.wire import (
     wire_headers,
 )
 from app.ports import Call
+from app.upstream.anthropic.deadlines import Deadlines
 from app.upstream.anthropic.redaction import Redaction
 from app.upstream.anthropic.stream import AnthropicStream, Sent
 from app.upstream.anthropic.transport import (
@@ -39,6 +40,7 @@ class AnthropicUpstream:
         self._transport = transport
         self._options = options
         self._redaction = Redaction(options.api_key)
+        self._deadlines = Deadlines(options.total_timeout_s)
 
     async def send(self, call: Call) -> Reply:
         """See ports.Upstream."""
@@ -66,11 +68,11 @@ class AnthropicUpstream:
 
     async def close(self) -> None:
         """See ports.Upstream."""
+        self._deadlines.close()
         await self._transport.close()
 
     async def _answer(self, path: str, body: bytes, call: Call) -> Response:
-        limit_s = self._options.total_timeout_s
-        return await whole_answer(self._transport, path, body, sent_headers(call), limit_s)
+        return await whole_answer(self._transport, path, body, sent_headers(call), self._deadlines)
 
     @staticmethod
     def _reply(response: Response, call: Call) -> Reply:

@@ -10,6 +10,7 @@ from app.core.errors import APIResponseValidationError, APIStatusError, NotSuppo
 from app.core.request import Reply, TokenCount
 from app.dialects.anthropic.wire import encode, reply_from
 from app.ports import Call
+from app.upstream.anthropic.deadlines import Deadlines
 from app.upstream.anthropic.redaction import Redaction
 from app.upstream.anthropic.stream import Sent
 from app.upstream.anthropic.transport import (
@@ -37,13 +38,13 @@ class OpenRouterUpstream:
         self.generations = Generations(options)
         self._transport = transport
         self._redaction = Redaction(options.api_key)
+        self._deadlines = Deadlines(options.total_timeout_s)
 
     async def send(self, call: Call) -> Reply:
         """See ports.Upstream."""
-        limit_s = self.options.total_timeout_s
         try:
             response = await whole_answer(
-                self._transport, MESSAGES, _body(call), sent_headers(call), limit_s
+                self._transport, MESSAGES, _body(call), sent_headers(call), self._deadlines
             )
             return _reply(response, call)
         except APIStatusError as error:
@@ -63,6 +64,7 @@ class OpenRouterUpstream:
 
     async def close(self) -> None:
         """See ports.Upstream."""
+        self._deadlines.close()
         await self._transport.close()
         await self.generations.close()
 

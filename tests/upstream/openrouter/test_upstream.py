@@ -18,8 +18,13 @@ from app.upstream.openrouter.upstream import OpenRouterUpstream
 from app.upstream.options import UpstreamOptions
 from tests.upstream.anthropic.wire_server import (
     MESSAGE,
+    Answer,
+    Connection,
     WireServer,
     failure,
+    hang,
+    head,
+    raw,
     streamed,
     whole,
     wire_server,
@@ -205,6 +210,35 @@ async def test_an_error_in_mid_stream_without_a_type_is_one(
     async with upstream.stream(call(stream=True)) as stream:
         with pytest.raises(errors.ServiceUnavailableError):
             [part async for part in stream.parts()]
+
+
+HEAD = head(200, {"Content-Length": "500", "request-id": "req_9", "x-generation-id": "gen-9"})
+
+
+async def _then_silence(connection: Connection) -> None:
+    await connection.write(HEAD + b'{"id": "gen-9", ')
+    await hang(connection)
+
+
+BROKEN = [
+    raw(HEAD + b'{"id": "gen-9", '),
+    _then_silence,
+    whole(b'{"id": "gen-9", ', headers={"request-id": "req_9", "x-generation-id": "gen-9"}),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=["broken off", "too late", "unreadable"])
+async def test_a_broken_answer_keeps_what_its_bill_is_asked_by(
+    server: WireServer, broken: Answer
+) -> None:
+    server.script(broken)
+    options = UpstreamOptions("openrouter", KEY, f"{server.url}/api/v1", total_timeout_s=0.5)
+    upstream = open_upstream(options)
+    with pytest.raises(errors.UncertainError) as raised:
+        await upstream.send(call())
+    await upstream.close()
+    told = raised.value
+    assert (told.status, told.request_id, told.generation_id) == (200, "req_9", "gen-9")
 
 
 async def test_it_counts_nothing_beforehand(upstream: OpenRouterUpstream) -> None:
