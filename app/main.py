@@ -35,6 +35,7 @@ from app.telemetry.recorders import Recorders
 from app.upstream.breakers import Breakers
 from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
+from app.web.protocol import REFUSED_UNREAD
 from app.web.running import RunningGateway
 from app.wiring import Boot, global_budget, policy_of, recorders, retries_of, upstreams
 
@@ -130,7 +131,7 @@ def create_app(
     running = RunningGateway(
         gateway=gateway_of(settings, ledger, recorder, now),
         settings=settings,
-        store=store_over(database, ledger),
+        store=store_over(database, ledger, recorder.metrics.refusals_lost),
         recorder=recorder,
         master_key=boot.master_key,
         metrics_token=boot.metrics_token,
@@ -149,10 +150,15 @@ def create_app(
             async with _at_the_same_time(
                 follow_config(running, boot, recorder),
                 follow_lookups(running, Lookups(database), recorder.metrics),
+                running.store.refusals.run(),
             ):
-                yield {BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s)}
+                yield {
+                    BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s),
+                    REFUSED_UNREAD: running.tell_refused,
+                }
         finally:
             await ledger.close()
+            await running.store.refusals.close()
             await asyncio.to_thread(recorder.close)
             for upstream in (*running.gateway.upstreams.values(), *running.retired):
                 await upstream.close()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]
 
+OPERATORS_OWN = ("/admin", "/metrics", "/health")  # what is refused there is no call
+
 _log = logging.getLogger("tollkeeper.api")
 
 
@@ -50,8 +52,12 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """Any error raised on purpose, the framework's own included."""
     meant = _as_ours(request, error)
     if isinstance(meant, Refusal):
-        request_id = request.scope.get(REQUEST_ID, "")
-        request.app.state.running.recorder.refused(refused(meant, request_id, None))
+        running: RunningGateway = request.app.state.running
+        told = refused(meant, request.scope.get(REQUEST_ID, ""), running.master_key)
+        if request.url.path.startswith(OPERATORS_OWN):
+            running.recorder.refused(told)
+        else:
+            running.tell_refused(told)
     return _answer(meant)
 
 

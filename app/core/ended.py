@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from app.core.values import value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.core.caching import CachePlan
     from app.core.keys import Key
     from app.core.misses import Miss
@@ -65,13 +67,19 @@ class Attempt:
 
 @value
 class Refused:
-    """A call that was refused before its hold, and so has no row."""
+    """A call that was refused before its hold, and so has no row.
+
+    `model` as its caller named it, where it is known; `budget` is what a 402 tells of the limit.
+    """
 
     request_id: str
     key_id: str | None
     status: int
     code: str
     message: str
+    model: str | None = None
+    dialect: str | None = None
+    budget: Mapping[str, object] | None = None
 
 
 @value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.audit import Audit
 from app.store.records.keys import Keys
+from app.store.records.refusals import Refusals
 from app.store.records.requests import Requests
 from app.store.records.spend import Reports
 from app.store.records.standing import Standings
@@ -23,6 +25,7 @@ class Store:
     keys: Keys
     teams: Teams
     requests: Requests
+    refusals: Refusals
     reports: Reports
     audit: Audit
     standings: Standings
@@ -32,14 +35,17 @@ class Store:
         await self.ledger.check()
 
 
-def store_over(database: Database, ledger: SqlLedger) -> Store:
-    """The store over an open database."""
+def store_over(
+    database: Database, ledger: SqlLedger, lost: Callable[[int], None] = lambda _: None
+) -> Store:
+    """The store over an open database; `lost` is told of refusals that can't be kept."""
     return Store(
         database=database,
         ledger=ledger,
         keys=Keys(database),
         teams=Teams(database),
         requests=Requests(database),
+        refusals=Refusals(database, lost),
         reports=Reports(database),
         audit=Audit(database),
         standings=Standings(database),

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 
 import orjson
 
+from app.core.blotted import blot
 from app.core.printable import printable_json
 
-SECRETS = re.compile(
-    r"(?:tk|sk)-[A-Za-z0-9_-]{12,}|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{12,}|pk-lf-[A-Za-z0-9-]{8,}"
-)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
@@ -32,11 +29,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return blot(printable_json(orjson.dumps(line, default=str).decode()))
-
-
-def blot(text: str) -> str:
-    """The text without anything that looks like a key."""
-    return SECRETS.sub("[secret]", text)
 
 
 def start_logging(level: str = "info") -> None:

@@ -129,7 +129,8 @@ class Metrics:
         self._dropped = Counts(
             cells, "tollkeeper_telemetry_dropped", "Calls that telemetry lost.", "where"
         )
-        self._dropped.add(0, "recorder")
+        for where in ("recorder", "refusals"):
+            self._dropped.add(0, where)
         self._reloads = Counts(
             cells, "tollkeeper_config_reloads", "Changed config files, by outcome.", "outcome"
         )
@@ -216,6 +217,10 @@ class Metrics:
     def dropped(self, where: str, calls: int = 1) -> None:
         """Count what telemetry lost; each `where` belongs to one thread."""
         self._dropped.add(calls, where)
+
+    def refusals_lost(self, calls: int) -> None:
+        """Count refused calls that could not be kept."""
+        self._dropped.add(calls, "refusals")
 
     def breaker_changed(self, upstream: str, model: str, state: Breaker) -> None:
         """Show the state of a model at an upstream."""

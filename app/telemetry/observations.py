@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.core.blotted import blot
 from app.core.errors import GatewayError
 from app.core.money import usd_text
 from app.core.pricing import Cost
 from app.core.usage import Usage
 from app.core.values import value
-from app.telemetry.logs import blot
 
 if TYPE_CHECKING:
     from app.core.ended import Attempt, Ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, TypeAlias, TypeGuard
@@ -14,6 +14,7 @@ import orjson
 
 from app.calls.retry_after import retry_after_s
 from app.core import errors
+from app.core.blotted import blot
 from app.core.budgets import Shortfall
 from app.core.ended import Refused
 from app.core.money import usd_text
@@ -78,6 +79,12 @@ FINAL = (errors.BudgetExceeded, errors.DuplicateRequest, errors.InvalidApiKey)
 # What makes the vendor's SDKs go on without a thread, sending the whole history again.
 THREADS_REFUSED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 NATIVE = "anthropic_messages"
+DIALECTS = {
+    "/chat/completions": "openai_chat",
+    "/responses": "openai_responses",
+    "/messages": NATIVE,
+    "/count_tokens": NATIVE,
+}
 RETRY_AFTER = "retry-after"
 PASSED_ON = ("request-id", "x-should-retry", "retry-after-ms")
 
@@ -90,10 +97,32 @@ def row_of(error: BaseException) -> Row:
     return BUG
 
 
-def refused(error: errors.GatewayError, request_id: str, key_id: str | None) -> Refused:
-    """What has no row, as the recorders are told it."""
+def refused(error: Exception, request_id: str, master_key: str) -> Refused:
+    """What has no row, as the recorders are told it; without keys that stand in a wrong place."""
     row = row_of(error)
-    return Refused(request_id, key_id, row.status, row.code, error.message)
+    return Refused(request_id, None, row.status, row.code, blot(_message(error), master_key))
+
+
+def refused_call(error: Exception, exchange: Exchange) -> Refused:
+    """The same for a call of the client API."""
+    running, model = exchange.running, exchange.model
+    short = error.shortfall if isinstance(error, errors.BudgetExceeded) else None
+    return replace(
+        refused(error, exchange.request_id, running.master_key),
+        key_id=exchange.key_id,
+        model=None if model is None else blot(model, running.master_key),
+        dialect=_dialect_of(exchange),
+        budget=None if short is None else _budget(short),
+    )
+
+
+def _dialect_of(exchange: Exchange) -> str | None:
+    """The dialect as a row names it, told by the path alone: a refused call may have said no more.
+
+    None where no call is made.
+    """
+    path = exchange.scope["path"].rstrip("/")
+    return next((name for end, name in DIALECTS.items() if path.endswith(end)), None)
 
 
 def outcome_of(error: BaseException, dialect: str) -> tuple[int, str]:
@@ -188,15 +217,17 @@ async def guarded(endpoint: Endpoint, exchange: Exchange) -> None:
     try:
         await endpoint(exchange)
     except asyncio.CancelledError:
-        await _answer(errors.GatewayStopped("the gateway shut down before the end"), exchange)
+        stopped = errors.GatewayStopped("the gateway shut down before the end")
+        exchange.running.store.refusals.note(refused_call(stopped, exchange), unsure=True)
+        await _answer(stopped, exchange)
         raise
     except errors.GatewayError as error:
         if isinstance(error, errors.Refusal):
-            told = refused(error, exchange.request_id, exchange.key_id)
-            exchange.running.recorder.refused(told)
+            exchange.running.tell_refused(refused_call(error, exchange))
         await _answer(error, exchange)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug still answers
         _log.exception("unforeseen error", extra={"request_id": exchange.request_id})
+        exchange.running.store.refusals.note(refused_call(error, exchange), unsure=True)
         await _answer(error, exchange)
 
 

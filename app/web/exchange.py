@@ -30,8 +30,8 @@ UNBUFFERED: Header = (b"x-accel-buffering", b"no")
 class Exchange:
     """A request and the way to answer it.
 
-    `key_id` is noted once it is known whose call it is; `fail` once a stream has begun: it
-    writes the error event that must end it.
+    `key_id` is noted once it is known whose call it is, `model` once it is known what for; `fail`
+    once a stream has begun: it writes the error event that must end it.
     """
 
     scope: Scope
@@ -41,6 +41,7 @@ class Exchange:
     dialect: Dialect
     request_id: str
     key_id: str | None = None
+    model: str | None = None
     fail: Callable[[Exception], bytes] | None = None
     named: dict[bytes, bytes] | None = None
 

@@ -12,6 +12,7 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.core.ended import Refused
 from app.web import whole_answer
 from app.web.bodies import BODY_IS_LATE, BODY_TIMEOUT_S
 from app.web.headers import new_request_id
@@ -26,6 +27,8 @@ MOST_FRAMING_BYTES = 64 * 1024
 MOST_UNSENT_BYTES = 16 * 1024  # then whoever writes waits for a caller that reads slowly
 HEAD_TIMEOUT_S = 30.0
 BODY_TIMEOUT_WITHOUT_SETTINGS_S = 120.0
+REFUSED_UNREAD = "tollkeeper.refused_unread"
+"""Where the lifespan's state has whom to tell of what was refused before any route saw it."""
 HOP_BY_HOP = (b"upgrade", b"connection", b"http2-settings")
 
 
@@ -134,11 +137,15 @@ class LimitedProtocol(HttpToolsProtocol):
         """Say so in the shape of every other error, and close."""
         error = {"message": msg, "type": "invalid_request_error", "param": None}
         body = orjson.dumps({"error": {**error, "code": "invalid_request"}})
+        request_id = new_request_id()
+        tell = self.app_state.get(REFUSED_UNREAD)
+        if tell is not None:
+            tell(Refused(request_id, None, 400, "invalid_request", msg))
         head = (
             "HTTP/1.1 400 Bad Request\r\n"
             "content-type: application/json\r\n"
             f"content-length: {len(body)}\r\n"
-            f"x-request-id: {new_request_id()}\r\n"
+            f"x-request-id: {request_id}\r\n"
             "connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

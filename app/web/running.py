@@ -11,6 +11,7 @@ from app.web.bodies import Pending
 if TYPE_CHECKING:
     from app.calls.gateway import Gateway
     from app.config.settings import Settings
+    from app.core.ended import Refused
     from app.core.keys import Key
     from app.core.standing import Standing
     from app.ports import Upstream
@@ -57,3 +58,8 @@ class RunningGateway:
     config_refusal: str | None = None
     pending: Pending = field(default_factory=Pending)
     retired: list[Upstream] = field(default_factory=list)
+
+    def tell_refused(self, call: Refused) -> None:
+        """Count, log and keep a call that was refused before its hold."""
+        self.recorder.refused(call)
+        self.store.refusals.note(call)

@@ -15,6 +15,7 @@ Usd = Annotated[
 ]
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Tally = Annotated[int, Field(ge=0)]
+Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
 State = Literal["reserved", "settled", "released", "orphaned"]
 ALWAYS_THERE = ConfigDict(
     extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
@@ -118,7 +119,7 @@ class Request(Tokens):
     key_id: str
     created_at: Moment
     state: State
-    dialect: Literal["openai_chat", "openai_responses", "anthropic_messages"]
+    dialect: Dialect
     requested_model: str
     model: str
     route_reason: str
@@ -155,6 +156,51 @@ class RequestDetails(Request):
 
 class RequestList(Answer):
     data: list[Request]
+    next_cursor: str | None
+
+
+class Shortfall(Answer):
+    """How the limit stood that a call did not fit into."""
+
+    scope: str
+    limit_usd: Usd
+    spent_usd: Usd
+    held_usd: Usd
+    running_calls: Tally
+    remaining_usd: Usd
+    needed_usd: Usd
+    resets_at: Moment | None
+    max_tokens_that_fit: Tally | None
+
+
+class Refusal(Answer):
+    """A call that was refused before its hold: nothing was sent, and the ledger has no row."""
+
+    id: str
+    state: Literal["refused"]
+    created_at: Moment
+    key_id: Annotated[str | None, Field(description="null: no key that is known.")]
+    dialect: Dialect | None
+    model: Annotated[str | None, Field(description="As its caller named it; null: not read.")]
+    status: Tally
+    code: str
+    message: str
+    budget: Shortfall | None
+    count: Annotated[
+        int,
+        Field(ge=1, description="Above 1: so many calls of one second, after the first twenty."),
+    ]
+
+
+class RefusedRequest(Refusal):
+    """The same, where a call is asked for."""
+
+    error_code: str
+    cost_usd: Usd
+
+
+class RefusalList(Answer):
+    data: list[Refusal]
     next_cursor: str | None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from app.store.records.fields import Asked, Usd
+from app.store.records.refusals import REFUSAL_FILTERS
 from app.store.records.requests import FILTERS, SORTS, STATES
 from app.store.records.spend import GROUPS, SPEND_FILTERS
 
@@ -86,6 +87,17 @@ class RequestsQuery(PageQuery):
     def filters(self) -> dict[str, str]:
         """Those that were given."""
         return _given(self, FILTERS)
+
+
+class RefusalsQuery(PageQuery):
+    key_id: str | None = None
+    code: Annotated[str | None, Field(description="As in the error that was answered.")] = None
+    since: TimeFrom = None
+    until: TimeTo = None
+
+    def filters(self) -> dict[str, str]:
+        """Those that were given."""
+        return _given(self, REFUSAL_FILTERS)
 
 
 class Correction(Asked):

@@ -10,7 +10,13 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api.admin import answers
 from app.api.admin.door import AdminRoute
-from app.api.admin.queries import Correction, PageQuery, RequestsQuery, SpendQuery
+from app.api.admin.queries import (
+    Correction,
+    PageQuery,
+    RefusalsQuery,
+    RequestsQuery,
+    SpendQuery,
+)
 from app.api.operations import running_gateway
 from app.config.catalog import price_rows
 from app.core.money import nano_usd
@@ -105,9 +111,12 @@ async def list_requests(running: Running, asked: Annotated[RequestsQuery, Query(
     return _json(await found)
 
 
-@router.get("/requests/{request_id}", response_model=answers.RequestDetails)
+@router.get(
+    "/requests/{request_id}", response_model=answers.RequestDetails | answers.RefusedRequest
+)
 async def get_request(running: Running, request_id: Id) -> Response:
-    """One call with all it takes to recompute its cost."""
+    """One call with all it takes to recompute its cost, or why it was refused before its hold."""
+    await running.store.refusals.written()
     return _json(await running.store.requests.get(request_id))
 
 
@@ -115,6 +124,13 @@ async def get_request(running: Running, request_id: Id) -> Response:
 async def settle_request(running: Running, request_id: Id, asked: Correction) -> Response:
     """Correct what an orphaned or estimated call cost."""
     return _json(await running.store.requests.correct(request_id, nano_usd(asked.cost_usd)))
+
+
+@router.get("/refusals", response_model=answers.RefusalList)
+async def list_refusals(running: Running, asked: Annotated[RefusalsQuery, Query()]) -> Response:
+    """Calls of the last 30 days that were refused before their hold, newest first."""
+    found = running.store.refusals.list(asked.filters(), cursor=asked.cursor, limit=asked.limit)
+    return _json(await found)
 
 
 @router.get("/spend", response_model=answers.SpendReport)

@@ -44,6 +44,7 @@ def incoming_of(
 
     `native_headers` are the caller's own for the upstream, in the native lane.
     """
+    exchange.model = request.model
     given = tags(exchange.header(b"x-tollkeeper-tags"))
     off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
     if given or off:

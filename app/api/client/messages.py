@@ -12,7 +12,7 @@ from app.core.errors import UpstreamError
 from app.core.receipt import Receipt
 from app.dialects.anthropic.messages import parse, parse_count_tokens
 from app.web.auth import known_caller
-from app.web.errors import NATIVE, envelope, refused
+from app.web.errors import NATIVE, envelope, refused_call
 from app.web.exchange import Exchange
 from app.web.headers import receipt_headers, vendors_own
 from app.web.running import Header
@@ -61,7 +61,9 @@ async def messages_count_tokens(exchange: Exchange) -> None:
     try:
         counted = await count_tokens(incoming, exchange.running.gateway)
     except UpstreamError as error:
-        exchange.running.recorder.not_counted(refused(error, exchange.request_id, incoming.key.id))
+        told = refused_call(error, exchange)
+        exchange.running.recorder.not_counted(told)
+        exchange.running.store.refusals.note(told)
         raise
     headers = [(b"x-request-id", exchange.request_id.encode()), *vendors_own(counted.headers)]
     await exchange.answer(200, headers, counted.body)

@@ -19,6 +19,7 @@ from app.store.records import audit
 from app.store.records.fields import clean_text, unknown
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 from app.store.records.ranges import range_of
+from app.store.records.refusals import refused_request
 from app.store.records.tags import has_tag
 from app.store.records.teams import ids_of_team
 
@@ -77,8 +78,11 @@ class Requests:
         return page(rows, limit, _shown, by=order)
 
     async def get(self, request_id: str) -> dict[str, Any]:
-        """The row with `attempt_details`, `rates`, `routing`, `cache_plan`.  Raises NotFound."""
-        return await self._database.run(lambda connection: _read(connection, request_id))
+        """The row with `attempt_details`, `rates`, `routing`, `cache_plan`, or the refused call.
+
+        Raises NotFound.
+        """
+        return await self._database.run(lambda connection: _any(connection, request_id))
 
     async def correct(
         self, request_id: str, cost_nano_usd: int, *, actor: str = audit.ADMIN
@@ -155,6 +159,16 @@ def _status(wanted: str) -> ColumnElement[bool]:
     if wanted.isascii() and wanted.isdecimal() and len(wanted) == len("200"):
         return requests.c.status == int(wanted)
     raise BadRequest(f"status must be an HTTP status or one of {', '.join(STATES)}", param="status")
+
+
+def _any(connection: Connection, request_id: str) -> dict[str, Any]:
+    try:
+        return _read(connection, request_id)
+    except NotFound:
+        found = refused_request(connection, request_id)
+        if found is None:
+            raise
+        return found
 
 
 def _read(connection: Connection, request_id: str) -> dict[str, Any]:
