@@ -41,6 +41,10 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
         self.keys = self
+        self.refusals = self
+
+    def note(self, _call: Refused, *, unsure: bool = False) -> None:
+        """Nothing is kept."""
 
     def find_cached(self, _secret: str) -> None:
         return None
