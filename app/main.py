@@ -152,10 +152,7 @@ def create_app(
                 follow_lookups(running, Lookups(database), recorder.metrics),
                 running.store.refusals.run(),
             ):
-                yield {
-                    BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s),
-                    REFUSED_UNREAD: running.tell_refused,
-                }
+                yield _for_the_protocol(running)
         finally:
             await ledger.close()
             await running.store.refusals.close()
@@ -166,6 +163,14 @@ def create_app(
             _log.info("stopped", extra={"pid": os.getpid()})
 
     return build(running, lifespan)
+
+
+def _for_the_protocol(running: RunningGateway) -> dict[str, object]:
+    """What the server's protocol is told of the gateway, by the lifespan's state."""
+    return {
+        BODY_TIMEOUT_S: lambda: float(running.settings.server.body_timeout_s),
+        REFUSED_UNREAD: running.tell_refused,
+    }
 
 
 @asynccontextmanager

@@ -72,7 +72,13 @@ class RefusalQueue:
         self._waiting[row_id] = _values(call, row_id, now_us) | kind
 
     async def written(self) -> None:
-        """Write what waits.  Raises SQLAlchemyError and OSError; then it goes on waiting."""
+        """Write what waits.  Raises SQLAlchemyError and OSError; then it goes on waiting.
+
+        Shielded from cancellation: what is half written would be written twice.
+        """
+        await asyncio.shield(self._write())
+
+    async def _write(self) -> None:
         async with self._writing:
             batch, self._waiting = self._waiting, {}
             if not batch:
