@@ -23,11 +23,12 @@ from app.config.environment import environment
 from app.config.problems import ConfigError
 from app.config.settings import Settings, settings_file
 from app.lookups import follow_lookups
-from app.ports import LedgerWatcher
+from app.ports import LedgerWatcher, Memory
 from app.reload import follow_config
 from app.store.database.engine import Database, open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
+from app.store.memory.process import ProcessMemory
 from app.store.records.lookups import Lookups
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
@@ -84,7 +85,11 @@ def now_utc() -> datetime:
 
 
 def gateway_of(
-    settings: Settings, ledger: SqlLedger, recorder: Recorders, now: Callable[[], datetime]
+    settings: Settings,
+    ledger: SqlLedger,
+    recorder: Recorders,
+    memory: Memory,
+    now: Callable[[], datetime],
 ) -> Gateway:
     """Everything that a call needs.  Raises ConfigError and ValueError."""
     return Gateway(
@@ -98,6 +103,7 @@ def gateway_of(
         keeps_content=settings.telemetry.langfuse.include_content
         and settings.telemetry.langfuse.enabled,
         breaker=Breakers(recorder.metrics.breaker_changed),
+        memory=memory,
     )
 
 
@@ -129,7 +135,7 @@ def create_app(
     recorder = recorders(settings, boot)
     ledger = ledger_of(settings, database, recorder.metrics)
     running = RunningGateway(
-        gateway=gateway_of(settings, ledger, recorder, now),
+        gateway=gateway_of(settings, ledger, recorder, ProcessMemory(), now),
         settings=settings,
         store=store_over(database, ledger, recorder.metrics.refusals_lost),
         recorder=recorder,

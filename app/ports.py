@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.metering import Meter
     from app.core.models import Model
+    from app.core.remembered import Asked, Conversation, Lesson, Shared
     from app.core.request import Reply, Request, TokenCount
     from app.core.routing import Route
     from app.core.targets import Target
@@ -164,6 +165,22 @@ class Breaker(Protocol):
 
     def answered(self, upstream: str, model: str) -> None:
         """An attempt there was answered, if only by a refusal."""
+
+
+class Memory(Protocol):
+    """Remembers conversations between calls.
+
+    Everything is right without it: it may have forgotten anything, and raises nothing.
+    """
+
+    async def recall(self, asked: Asked) -> tuple[Conversation | None, Mapping[str, Shared]]:
+        """What is known of the call's conversation, and, by model, of its prompt's prefix."""
+
+    def learn(self, lesson: Lesson) -> None:
+        """Note what an answered call taught; nobody waits for it."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
 
 
 class Recorder(Protocol):

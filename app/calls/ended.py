@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from app.core.ended import Attempt, Basis, Ended, Ending
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from app.calls.gateway import Incoming, Interruption, OutcomeOf
     from app.core.ended import Charge
+    from app.core.misses import Miss
     from app.core.preparation import Prepared
     from app.core.request import Block
     from app.core.targets import Target
@@ -29,17 +31,19 @@ if TYPE_CHECKING:
 REQUEST_ID = "request-id"
 GENERATION_ID = "x-generation-id"
 OK = 200
+_log = logging.getLogger("tollkeeper.calls")
 CUT_SHORT = {Ending.CALLER_LEFT: CallerLeft, Ending.GATEWAY_STOPPED: GatewayStopped}
 
 
 class Course:
     """The attempts of one call, the last of them perhaps still open.
 
-    `charge` is for the answer, whole or as far as it came.
+    `charge` is for the answer, whole or as far as it came; `date` the upstream's clock with it.
     """
 
     __slots__ = (
-        *("attempts", "charge", "content", "is_open", "now_s", "started_s", "target", "ttft_ms"),
+        *("attempts", "charge", "content", "date", "is_open", "now_s", "started_s", "target"),
+        "ttft_ms",
         *("_begun_s", "_generation_id", "_message", "_request_id", "_status"),
     )
 
@@ -51,6 +55,7 @@ class Course:
         self.ttft_ms: int | None = None
         self.content: tuple[Block, ...] | None = None
         self.target: Target | None = None
+        self.date: str | None = None
         self.is_open = False
         self._status: int | None = None
         self._request_id: str | None = None
@@ -82,6 +87,7 @@ class Course:
         """The open attempt's answer has come, or begun to."""
         self._status, self._request_id = OK, headers.get(REQUEST_ID)
         self._generation_id = headers.get(GENERATION_ID)
+        self.date = headers.get("date")
 
     def close(self, error: str | None, cost_nano_usd: int, basis: Basis) -> None:
         """The open attempt is over."""
@@ -141,6 +147,8 @@ def ended(  # noqa: PLR0913  # the facts of an end, all of them different
     reason: Ending,
     error: BaseException | None,
     outcome_of: OutcomeOf,
+    prefix: str | None = None,
+    miss: Miss | None = None,
 ) -> Ended:
     """The call as it stands, ended by `error`.  Whatever attempt is open is charged its bound."""
     if course.is_open:
@@ -170,6 +178,8 @@ def ended(  # noqa: PLR0913  # the facts of an end, all of them different
         conversation=incoming.conversation or prepared.request.session_id,
         traceparent=incoming.traceparent,
         content=course.content,
+        prefix=prefix,
+        miss=miss,
     )
 
 
@@ -188,3 +198,18 @@ def error_name(error: BaseException | None, reason: Ending) -> str | None:
     if error is None:
         return None
     return str(reason) if reason in CUT_SHORT else type(error).__name__
+
+
+def warn_of_overrun(told: Ended) -> None:
+    """A bound that was none is somebody's mistake: the log says whose call it was."""
+    if told.cost_nano_usd > told.held_nano_usd:
+        _log.warning(
+            "a call cost more than was held for it",
+            extra={
+                "request_id": told.request_id,
+                "key_id": told.key.id,
+                "model": told.model,
+                "cost_nano_usd": told.cost_nano_usd,
+                "held_nano_usd": told.held_nano_usd,
+            },
+        )

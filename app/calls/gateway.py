@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.preparation import Policy
     from app.core.request import Request
-    from app.ports import Breaker, Ledger, Recorder, Upstream
+    from app.ports import Breaker, Ledger, Memory, Recorder, Upstream
 
 OutcomeOf: TypeAlias = Callable[[BaseException, str], tuple[int, str]]
 """The status and code that callers of a dialect are told when a call ends with an error."""
@@ -38,6 +38,7 @@ class Gateway:
     outcome_of: OutcomeOf
     recorder: Recorder
     breaker: Breaker
+    memory: Memory
     clock: Clock = CLOCK
     keeps_content: bool = False
 
@@ -46,7 +47,8 @@ class Gateway:
 class Incoming:
     """One call as the API layer hands it over. `native` leaves a named model's request as it is.
 
-    `conversation` is what the caller names it; `traceparent` the caller's own span, as W3C has it.
+    `conversation` is what the caller names it; `traceparent` the caller's own span, as W3C has it;
+    `agent` what it calls the one of several within the conversation that asks.
     """
 
     request: Request
@@ -58,6 +60,7 @@ class Incoming:
     idempotency_key: str | None = None
     conversation: str | None = None
     traceparent: str | None = None
+    agent: str | None = None
 
 
 @dataclass(slots=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 from app.calls.chain import Chain, judge, target_of
 from app.calls.charges import charge_of, not_billed, stream_charge
-from app.calls.ended import Course, ended, error_name, why_ended
+from app.calls.ended import Course, ended, error_name, warn_of_overrun, why_ended
 from app.calls.gateway import Interruption
+from app.calls.recollection import Recollection
 from app.calls.reservations import reservation_of
 from app.core.billing import answer_of
 from app.core.ended import Basis, Ending
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from app.core.bounds import Bound
     from app.core.ended import Ended
     from app.core.metering import Meter
+    from app.core.preparation import Prepared
     from app.core.request import Reply
     from app.core.targets import Target
     from app.ports import Hold, Part, Upstream, UpstreamStream
@@ -49,13 +51,8 @@ class Held:
         self, incoming: Incoming, gateway: Gateway, interruption: Interruption | None = None
     ) -> None:
         self.incoming = incoming
-        self.prepared = prepare(
-            incoming.request,
-            incoming.key,
-            gateway.policy,
-            gateway.now(),
-            adapted=not incoming.native,
-        )
+        self.prepared: Prepared
+        self.memory = Recollection(gateway)
         self.course = Course(gateway.clock.now_s)
         self._gateway = gateway
         self._interruption = interruption or Interruption()
@@ -70,6 +67,16 @@ class Held:
         self._asked_count = False
 
     async def __aenter__(self) -> Self:
+        incoming, gateway = self.incoming, self._gateway
+        known = await self.memory.recall(incoming)
+        self.prepared = prepare(
+            incoming.request,
+            incoming.key,
+            gateway.policy,
+            gateway.now(),
+            adapted=not incoming.native,
+            known=known,
+        )
         try:
             await self._enter()
         except BudgetExceeded as refusal:
@@ -275,6 +282,7 @@ class Held:
             reason=why_ended(error, self._interruption),
             error=error,
             outcome_of=self._gateway.outcome_of,
+            prefix=self.memory.recalled.fingerprint.prefix,
         )
         if not self._entered and isinstance(error, asyncio.CancelledError):
             self._tell()  # nobody is there any more to leave the context
@@ -285,15 +293,5 @@ class Held:
         if told is None:
             return
         self._gateway.recorder.record(told)
-        cost_nano_usd = told.cost_nano_usd
-        if cost_nano_usd > told.held_nano_usd:
-            _log.warning(
-                "a call cost more than was held for it",
-                extra={
-                    "request_id": told.request_id,
-                    "key_id": told.key.id,
-                    "model": told.model,
-                    "cost_nano_usd": cost_nano_usd,
-                    "held_nano_usd": told.held_nano_usd,
-                },
-            )
+        self.memory.learn(told, self.course)
+        warn_of_overrun(told)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.models import Catalog, Model
     from app.core.price_list import PriceList
+    from app.core.remembered import Recalled
     from app.core.request import Request
 
 Shrink = Literal["never", "unset", "always"]
@@ -58,7 +59,7 @@ class Prepared:
 
     `max_tokens_set` says that the gateway chose or clamped the answer's length; `shrinkable`
     that it may still shorten it to what the budget allows; `share_ppm` how much of what the
-    tightest budget has left the answer may take then, in millionths.
+    tightest budget has left the answer may take then, in millionths. `known` is what memory told.
     """
 
     request: Request
@@ -76,6 +77,7 @@ class Prepared:
     shrinkable: bool
     min_output_tokens: int
     share_ppm: int = WHOLE_PPM
+    known: Recalled | None = None
 
     @property
     def least_nano_usd(self) -> int:
@@ -118,8 +120,14 @@ class Prepared:
         )
 
 
-def prepare(
-    request: Request, key: Key, policy: Policy, now: datetime, *, adapted: bool = True
+def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory tells of it
+    request: Request,
+    key: Key,
+    policy: Policy,
+    now: datetime,
+    *,
+    adapted: bool = True,
+    known: Recalled | None = None,
 ) -> Prepared:
     """Route, adapt, mark and bound.
 
@@ -137,7 +145,7 @@ def prepare(
         taken = adapt(request, model)
         if taken is not request:  # it may have grown: a forced tool becomes a sentence
             request, size = taken, measure(taken)
-    return _ready(request, size, key, policy, catalog, now.date(), model, chosen, asked)
+    return _ready(request, size, key, policy, catalog, now.date(), model, chosen, asked, known)
 
 
 def prepare_fallback(  # noqa: PLR0913, PLR0917 - as above, and what it stands in for
@@ -157,7 +165,9 @@ def prepare_fallback(  # noqa: PLR0913, PLR0917 - as above, and what it stands i
     if refusals(taken, size, model):
         return None
     try:
-        return _ready(taken, size, key, policy, catalog, first.day, model, first.route, asked)
+        return _ready(
+            taken, size, key, policy, catalog, first.day, model, first.route, asked, first.known
+        )
     except Refusal:
         return None
 
@@ -172,6 +182,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     model: Model,
     chosen: Route,
     asked: int | None,
+    known: Recalled | None,
 ) -> Prepared:
     """Mark and bound for a model; the caller asked for so many tokens.
 
@@ -204,6 +215,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
         share_ppm=policy.shrink_share_ppm
         if asked is None and policy.shrink != "never"
         else WHOLE_PPM,
+        known=known,
     )
 
 

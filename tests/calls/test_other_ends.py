@@ -59,8 +59,8 @@ def test_a_course_without_an_attempt_has_none_to_close() -> None:
         Course(lambda: 0.0).close(None, 0, Basis.USAGE)
 
 
-def test_a_call_that_was_not_answered_has_no_receipt() -> None:
+async def test_a_call_that_was_not_answered_has_no_receipt() -> None:
     _, gateway, incoming = set_up([])
-    held = Held(incoming, gateway)
     with pytest.raises(RuntimeError, match="only an answered call"):
-        receipt_of(held, opening_of(held, {}))
+        async with Held(incoming, gateway) as held:
+            receipt_of(held, opening_of(held, {}))

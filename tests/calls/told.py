@@ -21,6 +21,7 @@ from app.core.request import Reply, Request
 from app.core.routing import Rules
 from app.core.usage import Usage
 from app.ports import Part
+from app.store.memory.process import ProcessMemory
 from app.upstream.breakers import Breakers
 from app.web.errors import outcome_of
 from tests.calls.fakes import (
@@ -161,6 +162,7 @@ def set_up(
         outcome_of=outcome_of,
         recorder=told.recordings,
         breaker=breaker or Breakers(lambda *_: None, clock.now_s),
+        memory=ProcessMemory(clock.now_s),
         clock=Clock(clock.now_s, clock.sleep),
     )
     made = datetime(2026, 11, 1, tzinfo=UTC)

@@ -66,6 +66,7 @@ def incoming_of(
         idempotency_key=idempotency_key,
         conversation=_named_conversation(exchange),
         traceparent=exchange.header(b"traceparent"),
+        agent=exchange.header(b"x-claude-code-agent-id") or None,
     )
 
 

@@ -1,0 +1,72 @@
+"""One call's share in what is remembered: recalled before it is routed, learned from once over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
+from app.core.fingerprints import fingerprint
+from app.core.remembered import Asked, Lesson, Recalled, Tried, Warm, thread_of
+
+if TYPE_CHECKING:
+    from app.calls.ended import Course
+    from app.calls.gateway import Gateway, Incoming
+    from app.core.ended import Ended
+
+
+class Recollection:
+    """What is known for one call, and what its end adds."""
+
+    __slots__ = ("_asked", "_gateway", "recalled")
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._asked: Asked
+        self.recalled: Recalled
+
+    async def recall(self, incoming: Incoming) -> Recalled:
+        """Ask the memory."""
+        now = fingerprint(incoming.request)
+        agent = incoming.agent
+        self._asked = asked = Asked(
+            conversation=f"{incoming.key.id}:{incoming.conversation or now.opening.hex()}",
+            key_id=incoming.key.id,
+            agent=agent or now.opening.hex(),
+            named=agent is not None,
+            prefix=now.prefix,
+        )
+        known, shared = await self._gateway.memory.recall(asked)
+        thread = None if known is None else thread_of(known, asked, now)
+        now_s = self._gateway.now().timestamp()
+        self.recalled = Recalled(now_s, now, known, thread, shared)
+        return self.recalled
+
+    def learn(self, ended: Ended, course: Course) -> None:
+        """Tell the memory what the call's answer taught; without one it taught nothing."""
+        charge = ended.charge
+        if charge is None:
+            return
+        usage, request, plan = charge.usage, ended.request, ended.cache_plan
+        written, read = usage.cache_write_tokens, usage.cache_read_tokens
+        ttl_s, hour_tokens = lifetimes(
+            request, plan.ttl, usage, self._known_hour_tokens(ended.model)
+        )
+        warm = Warm(
+            tokens=read + written,
+            hour_tokens=hour_tokens,
+            ttl_s=ttl_s,
+            at_s=self.recalled.now_s,
+            fingerprint=self.recalled.fingerprint,
+            end=outermost_mark(request) if plan.ttl else NOWHERE,
+            upstream=ended.upstream,
+            message_id=charge.message_id,
+            date=course.date,
+        )
+        tried = Tried(plan.placed, plan.callers, written, read)
+        saved = charge.uncached_nano_usd - charge.cost.total
+        self._gateway.memory.learn(Lesson(self._asked, ended.model, warm, tried, saved))
+
+    def _known_hour_tokens(self, model: str) -> int:
+        thread = self.recalled.thread
+        warm = None if thread is None else thread.warm.get(model)
+        return 0 if warm is None else warm.hour_tokens

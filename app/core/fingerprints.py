@@ -1,0 +1,155 @@
+"""What a prompt is made of, as digests: enough to tell which part of it changed, never its words.
+
+Breakpoints are no part of it, and a text is the same whether it stands alone or as a block: the
+vendor's cache sees neither.
+"""
+
+from __future__ import annotations
+
+import marshal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from app.core.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.core.request import Block, Request
+
+SIZE = 8  # bytes of a digest
+_MARK = "cache_control"
+_FORM = 2  # marshal's last one in which equal values are equal bytes
+_LONG = 16_384  # of a picture or a document so many characters are read, not all
+_PLAIN = 2  # fields of a plain text block
+_KEPT_WITH_MESSAGES = ("tool_choice", "thinking", "output_config", "context_management")
+_THINKING_OFF = "disabled"
+
+
+@value
+class Fingerprint:
+    """A prompt's parts in the cache's order; empty where there are none.
+
+    `settings` are the options that decide whether the vendor keeps the messages. `turns` has a
+    digest of SIZE for each message, which covers those before it too. `opening` is that of the
+    first words of the user.
+    """
+
+    tools: bytes = b""
+    system: bytes = b""
+    settings: bytes = b""
+    turns: bytes = b""
+    opening: bytes = b""
+
+    @property
+    def prefix(self) -> str | None:
+        """Names tools and system prompt together: 16 hex digits; None where there are neither."""
+        if not self.tools and not self.system:
+            return None
+        return blake2b(self.tools + b"|" + self.system, digest_size=SIZE).hexdigest()
+
+    @property
+    def length(self) -> int:
+        """How many messages there are."""
+        return len(self.turns) // SIZE
+
+    def begins_with(self, other: Fingerprint, turns: int) -> bool:
+        """Whether the first `turns` messages are those of `other`."""
+        if not turns:
+            return True
+        last = slice((turns - 1) * SIZE, turns * SIZE)
+        return self.turns[last] == other.turns[last] != b""
+
+    def shared_turns(self, other: Fingerprint) -> int:
+        """How many messages at the beginning are the same."""
+        most = min(self.length, other.length)
+        for turn in range(most, 0, -1):
+            if self.begins_with(other, turn):
+                return turn
+        return 0
+
+
+def fingerprint(request: Request) -> Fingerprint:
+    """Of a request as its caller sent it: what the gateway makes of it follows from that."""
+    tools = _digest(map(_encoded, request.tools)) if request.tools else b""
+    system = _digest(map(_encoded, request.system)) if request.system else b""
+    speed = request.options.get("speed")
+    if speed is not None:
+        system = _digest((system, _dumped(speed)))
+    turns, opening, before, pictures = [], b"", b"", False
+    for message in request.messages:
+        content = message.get("content")
+        said = blake2b(before, digest_size=SIZE)
+        said.update(_dumped(message.get("role")))
+        if isinstance(content, str):
+            said.update(_text(content))
+        elif isinstance(content, (list, tuple)):
+            for block in content:
+                said.update(_encoded(block))
+                pictures = pictures or (isinstance(block, dict) and block.get("type") == "image")
+        else:
+            said.update(_dumped((content,)))
+        before = said.digest()
+        turns.append(before)
+        if not opening and message.get("role") == "user":
+            opening = before
+    settings = _settings(request.options, pictures=pictures)
+    return Fingerprint(tools, system, settings, b"".join(turns), opening)
+
+
+def _settings(options: Mapping[str, Any], *, pictures: bool) -> bytes:
+    """How a thought is shown, and whether it is named as off, changes nothing."""
+    found = {name: options[name] for name in _KEPT_WITH_MESSAGES if options.get(name) is not None}
+    thinking, output = found.get("thinking"), found.get("output_config")
+    if isinstance(thinking, dict):
+        shown = {name: given for name, given in thinking.items() if name != "display"}
+        found["thinking"] = {} if shown.get("type") == _THINKING_OFF else shown
+    if isinstance(output, dict):
+        found["output_config"] = output.get("format")
+    kept = {name: given for name, given in found.items() if given}
+    if not kept and not pictures:
+        return b""
+    return _digest((_dumped(kept), b"pictures" if pictures else b""))
+
+
+def _digest(parts: Iterable[bytes]) -> bytes:
+    whole = blake2b(digest_size=SIZE)
+    for part in parts:
+        whole.update(part)
+    return whole.digest()
+
+
+def _encoded(block: object) -> bytes:
+    if not isinstance(block, dict):
+        return _dumped(block)
+    if block.get("type") == "text" and len(block) == _PLAIN + (_MARK in block):
+        text = block.get("text")
+        if isinstance(text, str):
+            return _text(text)
+    return _dumped(_bare(block))
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(encoded), encoded)
+
+
+def _bare(block: Block) -> Block:
+    """The block without its marks and those inside it; of long data its ends and its middle."""
+    bare = {name: each for name, each in block.items() if name != _MARK}
+    inner, source = bare.get("content"), bare.get("source")
+    if isinstance(inner, list):
+        bare["content"] = [_bare(each) if isinstance(each, dict) else each for each in inner]
+    data = source.get("data") if isinstance(source, dict) else None
+    if isinstance(data, str) and len(data) > _LONG:
+        third, middle = _LONG // 3, len(data) // 2
+        sample = (len(data), data[:third], data[middle : middle + third], data[-third:])
+        bare["source"] = {**(source or {}), "data": sample}
+    return bare
+
+
+def _dumped(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON has
+    try:
+        return marshal.dumps(value, _FORM)
+    except ValueError:  # a number that JSON has and marshal has not
+        return repr(value).encode("utf-8", "surrogatepass")

@@ -1,0 +1,228 @@
+"""What the calls before tell of a conversation, and of a prompt that many conversations share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, TypeVar
+
+from app.core.values import value
+
+if TYPE_CHECKING:
+    from app.core.caching import Place
+    from app.core.fingerprints import Fingerprint
+
+HOUR_S = 3_600
+FIVE_MINUTES_S = 300
+MOST_GAPS = 5
+MOST_MODELS = 4  # with a warm prefix, in one thread
+MOST_THREADS = 16  # of agents, in one conversation
+TOOLS, SYSTEM = -2, -1  # where a mark stands that is in no message
+
+T = TypeVar("T")
+Spot = tuple[int, int]
+"""Where a mark stands: the message's number, or TOOLS or SYSTEM, and the block's in it."""
+
+
+@value
+class Warm:
+    """What one model's cache is believed to hold of a thread's prompt since its last call there.
+
+    `tokens` were read or written by that call; the first `hour_tokens` of them live for an hour,
+    the rest for `ttl_s` from `at_s` (Unix seconds) on. `date` is the vendor's own clock then, as
+    its answer bore it; `end` the last mark; `message_id` the answer's.
+    """
+
+    tokens: int
+    hour_tokens: int
+    ttl_s: int
+    at_s: float
+    fingerprint: Fingerprint
+    end: Spot
+    upstream: str
+    message_id: str | None = None
+    date: str | None = None
+
+    def tokens_at(self, now_s: float) -> int:
+        """How many of the tokens are still expected there."""
+        age_s = now_s - self.at_s
+        if age_s < self.ttl_s:
+            return self.tokens
+        return self.hour_tokens if age_s < HOUR_S else 0
+
+
+@value
+class Tried:
+    """What the last call's marks came to; `placed` by the gateway, and so many of the caller's."""
+
+    placed: tuple[Place, ...]
+    callers: int
+    written_tokens: int
+    read_tokens: int
+
+
+@value
+class Thread:
+    """One agent's calls within a conversation: they share a beginning.
+
+    `model` answered last; `warm` is by model, the last used last; `gaps_s` are the pauses between
+    the last calls, the newest last.
+    """
+
+    model: str
+    at_s: float
+    warm: Mapping[str, Warm]
+    calls: int = 1
+    gaps_s: tuple[float, ...] = ()
+    tried: Tried | None = None
+
+
+@value
+class Conversation:
+    """`model` answered last, by `upstream`; threads are by agent, the last used last."""
+
+    model: str
+    upstream: str
+    threads: dict[str, Thread] = field(default_factory=dict)
+
+
+@value
+class Shared:
+    """A prompt's tools and system prompt at one model, over all conversations of a virtual key.
+
+    `opened` threads began with it, of which `found` read something of it; `unread` writes in a row
+    were followed by no read. `saved_nano_usd` is what caching has saved on its calls, less what it
+    cost more.
+    """
+
+    at_s: float
+    calls: int = 0
+    opened: int = 0
+    found: int = 0
+    writes: int = 0
+    reads: int = 0
+    unread: int = 0
+    saved_nano_usd: int = 0
+    gaps_s: tuple[float, ...] = ()
+
+
+@value
+class Asked:
+    """Whom a call is of: what memory is asked by.
+
+    `agent` names the thread; `named` says that the caller did so. `prefix` is `Fingerprint.prefix`.
+    """
+
+    conversation: str
+    key_id: str
+    agent: str
+    named: bool
+    prefix: str | None
+
+
+@value
+class Recalled:
+    """What memory knows for one call, at the moment that it came.
+
+    `thread` is the call's own; None: it is the thread's first. `shared` is by model.
+    """
+
+    now_s: float
+    fingerprint: Fingerprint
+    conversation: Conversation | None = None
+    thread: Thread | None = None
+    shared: Mapping[str, Shared] = field(default_factory=dict)
+
+    def warm_tokens(self, model: str) -> int:
+        """How much of this prompt the model's cache is expected to hold: what has not changed."""
+        warm = None if self.thread is None else self.thread.warm.get(model)
+        if warm is None or not is_kept(self.fingerprint, warm):
+            return 0
+        return warm.tokens_at(self.now_s)
+
+
+@value
+class Lesson:
+    """What one answered call teaches: see `Warm`, `Tried` and `Shared`."""
+
+    asked: Asked
+    model: str
+    warm: Warm
+    tried: Tried
+    saved_nano_usd: int
+
+
+def is_kept(now: Fingerprint, warm: Warm) -> bool:
+    """Whether all that was marked then still stands at the beginning of the prompt."""
+    then = warm.fingerprint
+    turn, _ = warm.end
+    if now.tools != then.tools or (turn > TOOLS and now.system != then.system):
+        return False
+    return turn < 0 or (now.settings == then.settings and now.begins_with(then, turn + 1))
+
+
+def thread_of(conversation: Conversation, asked: Asked, now: Fingerprint) -> Thread | None:
+    """The call's thread.
+
+    One that nobody named and whose first words are new goes on with the last thread where that
+    had its tools and system prompt: its beginning was edited.
+    """
+    threads = conversation.threads
+    found = threads.get(asked.agent)
+    if found is not None or asked.named or not threads:
+        return found
+    last = threads[next(reversed(threads))]
+    warm = last.warm.get(last.model)
+    if warm is None:
+        return None
+    then = warm.fingerprint
+    return last if (then.tools, then.system) == (now.tools, now.system) else None
+
+
+def learned(before: Conversation | None, lesson: Lesson) -> Conversation:
+    """The conversation after an answer: what is longest unused goes first."""
+    model, warm, agent = lesson.model, lesson.warm, lesson.asked.agent
+    threads = {} if before is None else dict(before.threads)
+    old = threads.pop(agent, None)
+    if old is None:
+        thread = Thread(model, warm.at_s, {model: warm}, tried=lesson.tried)
+    else:
+        kept = {name: each for name, each in old.warm.items() if name != model}
+        thread = Thread(
+            model,
+            warm.at_s,
+            _last({**kept, model: warm}, MOST_MODELS),
+            old.calls + 1,
+            (*old.gaps_s, max(warm.at_s - old.at_s, 0.0))[-MOST_GAPS:],
+            lesson.tried,
+        )
+    return Conversation(model, warm.upstream, _last({**threads, agent: thread}, MOST_THREADS))
+
+
+def learned_of_shared(
+    before: Mapping[str, Shared], lesson: Lesson, *, opens: bool
+) -> Mapping[str, Shared]:
+    """What is known of tools and system prompt after an answer; `opens`: a thread's first."""
+    at_s, tried = lesson.warm.at_s, lesson.tried
+    old = before.get(lesson.model) or Shared(at_s)
+    read, wrote = tried.read_tokens > 0, tried.written_tokens > 0
+    gap_s = (max(at_s - old.at_s, 0.0),) if old.calls else ()
+    new = Shared(
+        at_s=at_s,
+        calls=old.calls + 1,
+        opened=old.opened + opens,
+        found=old.found + (opens and read),
+        writes=old.writes + wrote,
+        reads=old.reads + read,
+        unread=0 if read else old.unread + wrote,
+        saved_nano_usd=old.saved_nano_usd + lesson.saved_nano_usd,
+        gaps_s=(*old.gaps_s, *gap_s)[-MOST_GAPS:],
+    )
+    kept = {name: each for name, each in before.items() if name != lesson.model}
+    return _last({**kept, lesson.model: new}, MOST_MODELS)
+
+
+def _last(found: dict[str, T], most: int) -> dict[str, T]:
+    while len(found) > most:
+        del found[next(iter(found))]
+    return found

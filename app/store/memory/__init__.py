@@ -1,0 +1,1 @@
+"""What is remembered of conversations between calls: in the process, or in Redis."""
