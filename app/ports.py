@@ -51,6 +51,7 @@ class Reservation:
     upstream: str
     stream: bool
     cache_plan: CachePlan
+    conversation: str
     end_user: str | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None

@@ -62,6 +62,7 @@ def reservation(key: Key) -> Reservation:
         upstream="anthropic",
         stream=False,
         cache_plan=CachePlan(("system", "messages"), 0, "5m", "auto"),
+        conversation=uuid.uuid4().hex[:16],
         stake=Stake(1_000_000, 5_000_000, 800),
         tags=("bench",),
     )

@@ -47,18 +47,20 @@ class Gateway:
 class Incoming:
     """One call as the API layer hands it over. `native` leaves a named model's request as it is.
 
-    `conversation` is what the caller names it; `traceparent` the caller's own span, as W3C has it;
-    `agent` what it calls the one of several within the conversation that asks.
+    `conversation` is the id of the one it belongs to, `session` what the caller names that;
+    `traceparent` the caller's own span, as W3C has it; `agent` what it calls the one of several
+    within the conversation that asks.
     """
 
     request: Request
     key: Key
     request_id: str
     dialect: str
+    conversation: str
+    session: str | None = None
     native: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
-    conversation: str | None = None
     traceparent: str | None = None
     agent: str | None = None
 

@@ -26,6 +26,7 @@ def opening_of(held: Held, headers: Mapping[str, str]) -> Opening:
         model=(charge and charge.model) or prepared.model.id,
         route=prepared.route,
         attempts=held.course.number,
+        conversation=incoming.conversation,
         dropped=prepared.request.dropped,
         max_tokens_set=prepared.request.max_tokens if prepared.max_tokens_set else None,
         native_headers=headers if incoming.native else {},

@@ -29,7 +29,7 @@ class Recollection:
         now = fingerprint(incoming.request)
         agent = incoming.agent
         self._asked = asked = Asked(
-            conversation=f"{incoming.key.id}:{incoming.conversation or now.opening.hex()}",
+            conversation=f"{incoming.key.id}:{incoming.conversation}",
             key_id=incoming.key.id,
             agent=agent or now.opening.hex(),
             named=agent is not None,

@@ -28,6 +28,7 @@ def reservation_of(incoming: Incoming, prepared: Prepared, *, may_wait: bool) ->
         upstream=prepared.model.upstreams[0],
         stream=request.stream,
         cache_plan=prepared.cache,
+        conversation=incoming.conversation,
         end_user=request.end_user,
         tags=request.tags,
         idempotency_key=incoming.idempotency_key,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Window = Literal["none", "day", "week", "month"]
-ScopeKind = Literal["key", "key_model", "team", "global"]
+ScopeKind = Literal["key", "key_model", "conversation", "team", "global"]
 
 WINDOWS: tuple[Window, ...] = get_args(Window)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -110,9 +110,9 @@ class Ended:
     `model` is the one that answered, or was asked last.
 
     `charge` is for the answer, whole or as far as it came; `other_nano_usd` for the attempts
-    without one. `content` holds the answer's blocks where recorders are told them. `prefix` names
-    the tools and system prompt that the call came with; `miss` says why the cache gave less than
-    it had.
+    without one. `session` is what the caller names the conversation. `content` holds the answer's
+    blocks where recorders are told them. `prefix` names the tools and system prompt that the call
+    came with; `miss` says why the cache gave less than it had.
     """
 
     request_id: str
@@ -134,6 +134,7 @@ class Ended:
     latency_ms: int
     ttft_ms: int | None
     conversation: str | None = None
+    session: str | None = None
     traceparent: str | None = None
     content: tuple[Block, ...] | None = None
     prefix: str | None = None

@@ -25,6 +25,7 @@ class Opening:
     model: str
     route: Route
     attempts: int
+    conversation: str
     dropped: tuple[str, ...]
     max_tokens_set: int | None  # when the gateway set, clamped or shrunk it
     native_headers: Mapping[str, str] = field(default_factory=dict)  # the upstream's, native lane

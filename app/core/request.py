@@ -17,6 +17,9 @@ Block: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = Mapping[str, Any]
 """`{"role", "content": str | list of blocks, ...}`; never written to."""
 
+FirstWords: TypeAlias = tuple[str | Sequence[Block], ...]
+"""What the user says before the assistant first answers: of each message a text, or its blocks."""
+
 EMPTY: Mapping[str, Any] = {}
 
 CONTINUE = (
@@ -37,6 +40,7 @@ class Request:
     `wishes` are the gateway's own words to the model.  They are sent at the end of the last turn
     that is not the assistant's, behind every breakpoint: what stands before keeps its cache.
     `session_id` is what the caller's body names the conversation; Anthropic does not know it.
+    Without a name `first_words` and `prompt_cache_key` tell which one it is.
     `original` is the caller's own body, sent byte for byte when nothing was changed:
     whoever changes anything else sets it to None.
     """
@@ -54,6 +58,8 @@ class Request:
     wishes: tuple[str, ...] = ()
     end_user: str | None = None
     session_id: str | None = None
+    prompt_cache_key: str | None = None
+    first_words: FirstWords = ()
     tags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     original: bytes | None = None

@@ -191,7 +191,7 @@ def _trace(call: Ended) -> dict[str, Any]:
         "langfuse.trace.name": call.dialect,
         "langfuse.trace.tags": [_sendable(tag) for tag in call.request.tags] or None,
         "user.id": call.request.end_user,
-        "session.id": call.conversation,
+        "session.id": call.session or call.conversation,
     }
 
 

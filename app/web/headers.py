@@ -33,6 +33,7 @@ def opening_headers(opening: Opening) -> list[Header]:
         (b"x-tollkeeper-model", opening.model.encode("latin-1", "replace")),
         (b"x-tollkeeper-route", f"{route.label}; reason={route.reason}".encode()),
         (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
+        (b"x-tollkeeper-conversation", opening.conversation.encode()),
     ]
     headers += vendors_own(opening.native_headers)
     if opening.dropped:
@@ -65,18 +66,21 @@ def receipt_headers(receipt: Receipt) -> list[Header]:
 
 
 def tags(header: str | None) -> tuple[str, ...]:
-    """`a, b` -> ('a', 'b'): at most 16 of at most 128 characters each.
-
-    The header as Latin-1, as HTTP has it; what is UTF-8 under it is read as that.
-    """
+    """`a, b` -> ('a', 'b'): at most 16 of at most 128 characters each."""
     if not header:
         return ()
-    try:
-        text = header.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        text = header
-    cleaned = (tag.strip()[:MOST_TAG_CHARS] for tag in text.split(","))
+    cleaned = (tag.strip()[:MOST_TAG_CHARS] for tag in as_utf8(header).split(","))
     return tuple(dict.fromkeys(tag for tag in cleaned if tag))[:MOST_TAGS]
+
+
+def as_utf8(header: str) -> str:
+    """A header that was read as Latin-1, as HTTP has it; what is UTF-8 under it is read as that."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
 
 
 def _printable(text: str) -> bytes:

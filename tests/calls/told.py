@@ -39,6 +39,7 @@ ANSWER = Reply(
     "msg_1", "haiku-model", (), "end_turn", Usage(input_tokens=10, output_tokens=20),
     headers=HEADERS,
 )  # fmt: skip
+CONVERSATION = "0123456789abcdef"
 HI: dict[str, Any] = {
     "model": "haiku-model",
     "messages": ({"role": "user", "content": "Hi"},),
@@ -169,4 +170,4 @@ def set_up(
     owner = Key("key_1", "one", "tk-one", made, max_budget_nano_usd=limit, **(key or {}))
     asked = Request(**{**HI, "stream": stream, **request})
     dialect = "anthropic_messages" if native else "openai_chat"
-    return told, gateway, Incoming(asked, owner, "req_1", dialect, native=native)
+    return told, gateway, Incoming(asked, owner, "req_1", dialect, CONVERSATION, native=native)

@@ -35,7 +35,8 @@ def priced() -> Ended:
         charge=charge,
         other_nano_usd=1_000,
         ttft_ms=500,
-        conversation="chat-7",
+        conversation="0123456789abcdef",
+        session="chat-7",
         request=Request(
             model="auto",
             messages=({"role": "user", "content": "a secret"},),
@@ -87,7 +88,7 @@ def test_a_call_that_cost_nothing_says_so() -> None:
 def test_it_tells_who_called_and_when_the_first_token_came() -> None:
     found = generation(Told(priced(), ENDED_NS))
     assert found["user.id"] == "user-1"
-    assert found["session.id"] == found["gen_ai.conversation.id"] == "chat-7"
+    assert (found["session.id"], found["gen_ai.conversation.id"]) == ("chat-7", "0123456789abcdef")
     assert found["langfuse.trace.tags"] == ["env=prod", "b"]
     assert found["gen_ai.response.model"] == found["langfuse.observation.model.name"] == MODEL
     assert found["gen_ai.response.time_to_first_chunk"] == 0.5

@@ -142,6 +142,7 @@ class Request(Tokens):
     ttft_ms: Tally | None
     stream: bool
     end_user: str | None
+    conversation: str | None
     tags: list[str]
 
 

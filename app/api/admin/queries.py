@@ -74,6 +74,7 @@ class RequestsQuery(PageQuery):
     state: Annotated[str | None, Field(json_schema_extra={"enum": [*STATES]})] = None
     tag: str | None = None
     user: str | None = None
+    conversation: str | None = None
     min_cost_usd: Annotated[
         str | None, Field(json_schema_extra={"pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$"})
     ] = None

@@ -8,17 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from app.calls.gateway import Incoming
+from app.core.conversations import conversation_of
 from app.core.errors import BadRequest
 from app.web.exchange import Exchange
-from app.web.headers import MOST_TAGS, tags
+from app.web.headers import MOST_TAGS, as_utf8, tags
 
 if TYPE_CHECKING:
     from app.core.keys import Key
     from app.core.request import Request
 
 MOST_IDEMPOTENCY_CHARS = 255
-MOST_CONVERSATION_CHARS = 200  # what tracing tools take
-CONVERSATION = (b"x-tollkeeper-conversation", b"x-claude-code-session-id", b"x-session-id")
+MOST_SESSION_CHARS = 200  # what tracing tools take
+SESSIONS = (b"x-tollkeeper-conversation", b"x-claude-code-session-id", b"x-session-id")
 MOST_BYTES_AT_ONCE = 256 * 1_024  # what is larger is read in a thread: others are served meanwhile
 
 Parsed = TypeVar("Parsed")
@@ -56,23 +57,25 @@ def incoming_of(
             f"idempotency-key is longer than {MOST_IDEMPOTENCY_CHARS} characters",
             param="idempotency-key",
         )
+    session = _session(request, exchange)
     return Incoming(
         request=request,
         key=key,
         request_id=exchange.request_id,
         dialect=dialect,
+        conversation=conversation_of(request, key.id, session),
+        session=session and session[:MOST_SESSION_CHARS],
         native=native_headers is not None,
         headers=native_headers or {},
         idempotency_key=idempotency_key,
-        conversation=_named_conversation(exchange),
         traceparent=exchange.header(b"traceparent"),
         agent=exchange.header(b"x-claude-code-agent-id") or None,
     )
 
 
-def _named_conversation(exchange: Exchange) -> str | None:
-    """What the caller's headers name the conversation; its body may do so too."""
-    for header in CONVERSATION:
-        if name := exchange.header(header):
-            return name[:MOST_CONVERSATION_CHARS]
-    return None
+def _session(request: Request, exchange: Exchange) -> str | None:
+    """What the caller names the conversation: in its headers, else in the body."""
+    for header in SESSIONS:
+        if name := as_utf8(exchange.header(header) or "").strip():
+            return name
+    return (request.session_id or "").strip() or None

@@ -14,7 +14,10 @@ FREE = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504)
 BILLED = (*FREE, 402, 409)
 OTHER = "4XX"  # another refusal of the upstream keeps its status
 UNCHANGED = (529, OTHER, "5XX")  # on Anthropic's routes its answers pass as they are
-CALL_HEADERS = ("x-tollkeeper-cache", "x-tollkeeper-tags", "idempotency-key")
+CALL_HEADERS = (
+    *("x-tollkeeper-cache", "x-tollkeeper-tags", "x-tollkeeper-conversation"),
+    "idempotency-key",
+)
 
 
 @dataclass(frozen=True, slots=True)

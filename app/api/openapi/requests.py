@@ -100,7 +100,16 @@ _CHAT_FORMAT: Schema = {
         _part("json_schema", json_schema=open_record({"schema": ANY_OBJECT})),
     ]
 }
-_REASONING = open_record({}, {"effort": words(*EFFORTS)})
+_OF_BOTH: Mapping[str, Schema] = {
+    "reasoning": open_record({}, {"effort": words(*EFFORTS)}),
+    "service_tier": _SERVICE_TIER,
+    "user": _LABEL,
+    "safety_identifier": _LABEL,
+    "metadata": _METADATA,
+    "session_id": {"type": "string", "maxLength": 512},
+    "prompt_cache_key": {"type": "string"},
+    "prompt_cache_options": _CACHING,
+}
 _ASKED_CHAT: Mapping[str, Schema] = {
     "model": _MODEL,
     "messages": {**array(_CHAT_TURN), "minItems": 1},
@@ -118,13 +127,7 @@ _ASKED_CHAT: Mapping[str, Schema] = {
     "function_call": {"anyOf": [words("none", "auto"), open_record({"name": _NAME})]},
     "response_format": _CHAT_FORMAT,
     "reasoning_effort": words(*EFFORTS),
-    "reasoning": _REASONING,
-    "service_tier": _SERVICE_TIER,
-    "user": _LABEL,
-    "safety_identifier": _LABEL,
-    "metadata": _METADATA,
-    "session_id": {"type": "string", "maxLength": 512},
-    "prompt_cache_options": _CACHING,
+    **_OF_BOTH,
 }
 _FLAT_FUNCTION = open_record({"type": {"const": "function"}, **_FUNCTION["properties"]})
 _FLAT_FUNCTION["required"] = ["type", "name"]
@@ -151,14 +154,8 @@ _ASKED_RESPONSE: Mapping[str, Schema] = {
     },
     "parallel_tool_calls": FLAG,
     "text": open_record({}, {"format": open_record({"type": _NAME}, {"schema": ANY_OBJECT})}),
-    "reasoning": _REASONING,
     "include": _TEXTS,
-    "service_tier": _SERVICE_TIER,
-    "user": _LABEL,
-    "safety_identifier": _LABEL,
-    "metadata": _METADATA,
-    "session_id": {"type": "string", "maxLength": 512},
-    "prompt_cache_options": _CACHING,
+    **_OF_BOTH,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from app.core.conversations import first_words
 from app.core.errors import BadRequest
 from app.core.model_names import AUTO
 from app.core.request import Block, Message, Request
@@ -82,6 +83,8 @@ def _request(
         options=options,
         end_user=_end_user(options),
         session_id=_session_id(raw),
+        prompt_cache_key=_cache_key(options),
+        first_words=first_words(messages),
         original=body if named and "session_id" not in raw and _says_each_once(body, raw) else None,
     )
 
@@ -92,6 +95,12 @@ def _session_id(raw: Mapping[str, Any]) -> str | None:
     if session_id is not None and not isinstance(session_id, str):
         raise BadRequest("session_id: must be a string", param="session_id")
     return session_id or None
+
+
+def _cache_key(options: Mapping[str, Any]) -> str | None:
+    """OpenAI's field, which the vendor is left to judge."""
+    key = options.get("prompt_cache_key")
+    return key if isinstance(key, str) else None
 
 
 class _SaidTwiceError(Exception):

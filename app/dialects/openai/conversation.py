@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,10 @@ _UNFIT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 @dataclass(slots=True)
 class Conversation:
-    """A conversation as far as it has been read; `sent_ids` are those of its tool calls so far."""
+    """A conversation as far as it has been read; `sent_ids` are those of its tool calls so far.
+
+    `first_words` are the user's own, until the assistant has `answered` them.
+    """
 
     breakpoints: Breakpoints = field(default_factory=Breakpoints)
     system: list[Block] = field(default_factory=list)
@@ -35,6 +39,8 @@ class Conversation:
     unknown_fields: list[str] = field(default_factory=list)
     sent_ids: set[str] = field(default_factory=set)
     times_given: dict[str, int] = field(default_factory=dict)
+    first_words: list[str | Sequence[Block]] = field(default_factory=list)
+    answered: bool = False
 
     def add(self, role: str, content: str | list[Block]) -> bool:
         """Append a turn, or extend the last one if it is of the same role.
@@ -53,14 +59,18 @@ class Conversation:
 
     def add_user(self, content: str | list[Block]) -> None:
         """A user's message.  A blank one still hands the word back to the assistant."""
-        if not self.add("user", content) and self._waits_for_user():
-            self.add("user", GO_AHEAD)
+        if not self.add("user", content):
+            if self._waits_for_user():
+                self.add("user", GO_AHEAD)
+        elif not self.answered:
+            self.first_words.append(content if isinstance(content, str) else tuple(content))
 
     def add_assistant(self, content: str | list[Block]) -> None:
         """The assistant's words and calls: the user begins, and no text trails off in blanks."""
         if not self.turns:
             self.add("user", GO_AHEAD)
         self.add("assistant", _trimmed(content))
+        self.answered = self.answered or bool(self.first_words)
 
     def repeat_wishes(self, wishes: list[str]) -> None:
         """Put back what was added to the prompt of the assistant's turn that begins now."""

@@ -11,6 +11,7 @@ from app.dialects.json_values import (
     as_name,
     as_number,
     as_object,
+    as_text,
     one_of,
     refuse,
     unsupported,
@@ -115,6 +116,12 @@ def session_id_of(body: Mapping[str, Any]) -> str | None:
     """What the caller names the conversation."""
     session_id = body.get("session_id")
     return None if session_id is None else as_label(session_id, "session_id")
+
+
+def cache_key_of(body: Mapping[str, Any]) -> str | None:
+    """What the caller tells its prompts apart by, however long."""
+    key = body.get("prompt_cache_key")
+    return None if key is None else as_text(key, "prompt_cache_key")
 
 
 def read_caching(body: Mapping[str, Any]) -> bool:

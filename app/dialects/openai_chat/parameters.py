@@ -36,7 +36,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "prompt_cache_options": mapped("`mode: explicit` turns added cache breakpoints off"),
     "session_id": mapped("names the conversation; Anthropic does not see it"),
-    "prompt_cache_key": dropped("caches are found by their content alone"),
+    "prompt_cache_key": mapped("tells conversations apart; caches are found by their content"),
     "prompt_cache_retention": dropped("lifetimes are set by breakpoints"),
     "verbosity": dropped("no equivalent", neutral=("medium",)),
     "seed": dropped("no equivalent"),

@@ -15,6 +15,7 @@ from app.core.values import value
 from app.dialects.json_values import as_flag, as_object, fields_of
 from app.dialects.openai.enforcement import Room
 from app.dialects.openai.options import (
+    cache_key_of,
     opaque,
     read_caching,
     read_end_user,
@@ -93,6 +94,8 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
         end_user=wishes.end_user,
         tags=wishes.tags,
         session_id=session_id_of(fields),
+        prompt_cache_key=cache_key_of(fields),
+        first_words=tuple(conversation.first_words),
         dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
     )
     return ChatCall(request, _include_usage(fields), wishes.legacy_functions)

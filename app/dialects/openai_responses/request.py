@@ -17,6 +17,7 @@ from app.dialects.json_values import as_flag, fields_of
 from app.dialects.openai.enforcement import Room
 from app.dialects.openai.functions import MODES
 from app.dialects.openai.options import (
+    cache_key_of,
     opaque,
     read_caching,
     read_end_user,
@@ -105,6 +106,8 @@ def parse(body: bytes, default_model: str = AUTO) -> ResponsesCall:
         end_user=end_user,
         tags=read_tags(fields),
         session_id=session_id_of(fields),
+        prompt_cache_key=cache_key_of(fields),
+        first_words=tuple(conversation.first_words),
         dropped=reportable([*dropped, *conversation.unknown_fields]),
     )
     echo = _echo(fields, request, text_format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_2217"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_2219"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -51,6 +52,11 @@ def _in_range(table: str, *names: str) -> Iterator[CheckConstraint]:
     for name in names:
         rule = f"{name} BETWEEN -{MOST_STORED} AND {MOST_STORED}"
         yield CheckConstraint(rule, name=f"ck_{table}_{name}")
+
+
+def _index_where(name: str, rows: Any, *columns: Column[Any], unique: bool = False) -> None:  # noqa: ANN401
+    """An index of some of a table's rows."""
+    Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
 
 
 TOKEN_COLUMNS = (
@@ -137,7 +143,7 @@ windows = Table(
     Index(None, "scope_kind", "scope_id"),
 )
 
-# One row per call that was held.  The four periods name the window rows that its cost landed in;
+# One row per call that was held.  The five periods name the window rows that its cost landed in;
 # `windows_moved` counts how often they were changed while it ran. What an attempt of it puts at
 # stake is NULL where nothing less than all that was reserved is safe.
 # `other_nano_usd` is the part of the cost outside the categories: bounds that stayed charged,
@@ -170,6 +176,8 @@ requests = Table(
     _text_or_null("key_model_period"),
     _text_or_null("team_period"),
     _text_or_null("global_period"),
+    _text_or_null("conversation"),
+    _text_or_null("conversation_period"),
     _whole("reserved_nano_usd"),
     _whole_or_null("stake_input_nano_usd"),
     _whole_or_null("stake_output_pico_usd"),
@@ -202,25 +210,17 @@ requests = Table(
     Index(None, "created_us", "id"),
     Index(None, "key_id", "created_us"),
 )
-Index(
-    "ix_requests_open",
-    requests.c.process_id,
-    sqlite_where=requests.c.state == "reserved",
-    postgresql_where=requests.c.state == "reserved",
+_OPEN = requests.c.state == "reserved"
+_LOOKED_UP = requests.c.lookup_due_us.is_not(None)
+_CONVERSING = requests.c.conversation.is_not(None)
+_ONCE = text("idempotency_key IS NOT NULL AND state <> 'released'")
+_index_where("ix_requests_open", _OPEN, requests.c.process_id)
+_index_where("ix_requests_lookups", _LOOKED_UP, requests.c.lookup_due_us)
+_index_where(
+    "ix_requests_conversation", _CONVERSING, requests.c.conversation, requests.c.created_us
 )
-Index(
-    "ix_requests_lookups",
-    requests.c.lookup_due_us,
-    sqlite_where=requests.c.lookup_due_us.is_not(None),
-    postgresql_where=requests.c.lookup_due_us.is_not(None),
-)
-Index(
-    "ux_requests_idempotency",
-    requests.c.key_id,
-    requests.c.idempotency_key,
-    unique=True,
-    sqlite_where=text("idempotency_key IS NOT NULL AND state <> 'released'"),
-    postgresql_where=text("idempotency_key IS NOT NULL AND state <> 'released'"),
+_index_where(
+    *("ux_requests_idempotency", _ONCE, requests.c.key_id, requests.c.idempotency_key), unique=True
 )
 
 # What finished calls came to, per UTC day of their hold; `team_id` is '' for none.

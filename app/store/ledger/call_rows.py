@@ -60,6 +60,8 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
         periods.get("key_model"),
         periods.get("team"),
         periods.get("global"),
+        asked.conversation,
+        periods.get("conversation"),
         hold.nano_usd,
         *((None, None, None) if stake.whole else at_stake),
     )

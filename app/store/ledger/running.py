@@ -19,6 +19,7 @@ from app.store.ledger.windows import WindowRow, key_model_id, window_id, window_
 PERIODS: dict[ScopeKind, str] = {
     "key": "key_period",
     "key_model": "key_model_period",
+    "conversation": "conversation_period",
     "team": "team_period",
     "global": "global_period",
 }

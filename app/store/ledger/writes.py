@@ -18,7 +18,7 @@ HELD_COLUMNS = (
     *("id", "key_id", "team_id", "process_id", "state", "created_us", "dialect"),
     *("requested_model", "model", "route_reason", "routing", "cache_plan", "upstream", "stream"),
     *("end_user", "tags", "idempotency_key", "key_period", "key_model_period", "team_period"),
-    *("global_period", "reserved_nano_usd"),
+    *("global_period", "conversation", "conversation_period", "reserved_nano_usd"),
     *("stake_input_nano_usd", "stake_output_pico_usd", "stake_max_tokens"),
 )
 CLOSED_COLUMNS = (

@@ -25,14 +25,15 @@ from app.store.records.teams import ids_of_team
 
 STATES = ("reserved", "settled", "released", "orphaned")
 FILTERS: Final = (
-    *("key_id", "team", "model", "status", "state", "tag", "user", "min_cost_usd", "from", "to"),
+    *("key_id", "team", "model", "status", "state", "tag", "user", "conversation"),
+    *("min_cost_usd", "from", "to"),
 )
 SORTS: Final = ("created", "cost")
 _AS_THEY_ARE = (
     *("id", "key_id", "state", "dialect", "requested_model", "model", "route_reason"),
     *("upstream", "upstream_request_id", "upstream_message_id", "attempts"),
     *(*TOKEN_COLUMNS, "cost_source", "status", "error_code", "latency_ms", "ttft_ms"),
-    *("stream", "end_user", "cache_miss_reason"),
+    *("stream", "end_user", "conversation", "cache_miss_reason"),
 )
 _DETAILS = ("attempt_details", "rates", "routing", "cache_plan")
 _SHOWN = (
@@ -124,7 +125,12 @@ def _conditions(filters: Mapping[str, str], dialect: str) -> list[ColumnElement[
         if name not in FILTERS:
             raise BadRequest(unknown("filter", name, FILTERS), param=name)
     wanted = {name: clean_text(text) for name, text in filters.items()}
-    columns = {"key_id": requests.c.key_id, "model": requests.c.model, "user": requests.c.end_user}
+    columns = {
+        "key_id": requests.c.key_id,
+        "model": requests.c.model,
+        "user": requests.c.end_user,
+        "conversation": requests.c.conversation,
+    }
     found = range_of(wanted.get("from"), wanted.get("to")).within(requests.c.created_us)
     found += [column == wanted[name] for name, column in columns.items() if name in wanted]
     if "team" in wanted:

@@ -23,6 +23,7 @@ OPENING = Opening(
     model="claude-sonnet-4-6",
     route=Route("sonnet", 1.0, Reason.LONG_TEXT),
     attempts=1,
+    conversation="0123456789abcdef",
     dropped=(),
     max_tokens_set=None,
 )

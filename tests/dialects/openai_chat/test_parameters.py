@@ -31,7 +31,6 @@ def test_what_is_dropped_is_reported_and_changes_nothing_else() -> None:
     assert sorted(dropped) == [
         "moderation",
         "prediction",
-        "prompt_cache_key",
         "prompt_cache_retention",
         "seed",
         "store",

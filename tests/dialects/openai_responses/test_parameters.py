@@ -35,7 +35,6 @@ def test_what_is_dropped_is_reported_and_changes_nothing_else() -> None:
         "image",
         "max_tool_calls",
         "moderation",
-        "prompt_cache_key",
         "prompt_cache_retention",
         "store",
         "truncation",

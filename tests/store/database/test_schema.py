@@ -42,7 +42,12 @@ async def test_every_index_is_there_with_its_condition(url: str) -> None:
     kind = catalog[database.dialect.name]
     found = await database.run(lambda c: " ".join(c.execute(text(kind)).scalars()))
     await database.close()
-    partial = ("ix_requests_open", "ux_requests_idempotency", "ix_requests_lookups")
+    partial = (
+        "ix_requests_open",
+        "ux_requests_idempotency",
+        "ix_requests_lookups",
+        "ix_requests_conversation",
+    )
     for index in (*partial, "ix_requests_created_us_id"):
         assert index in found
     assert found.count("WHERE") == len(partial)

@@ -76,6 +76,7 @@ def reservation(key: Key, bound: int = CENT, **changes: Any) -> Reservation:
         "upstream": "anthropic",
         "stream": False,
         "cache_plan": CachePlan(("system",), 0, "5m", "auto"),
+        "conversation": "0123456789abcdef",
         "stake": Stake(bound, 0, 0),
     }
     return Reservation(**(values | changes))

@@ -17,7 +17,7 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     bob = await till.key(team="ops")
     asked = [
         reservation(ann, tags=("env=prod", "x")),
-        reservation(ann, model=SONNET, end_user="u1"),
+        reservation(ann, model=SONNET, end_user="u1", conversation="00000000000000c1"),
         reservation(bob, tags=("x",)),
         reservation(bob),
     ]
@@ -42,7 +42,9 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     assert await listed(tag="env=prod") == [ids[0]]
     assert await listed(tag="x") == [ids[2], ids[0]]
     assert await listed(tag="x", key_id=bob.id) == [ids[2]]
-    assert await listed(user="u1") == [ids[1]]
+    assert await listed(user="u1") == await listed(conversation="00000000000000c1") == [ids[1]]
+    assert await listed(conversation="0123456789abcdef") == [ids[3], ids[2], ids[0]]
+    assert (await till.row(asked[1]))["conversation"] == "00000000000000c1"
     assert await listed(min_cost_usd="0.000002") == [ids[2], ids[1]]
     assert await listed(min_cost_usd="0.000002001") == [ids[1]]
     assert await listed(key_id="nope") == await listed(team="nobody") == []

@@ -1,0 +1,95 @@
+"""Which conversation a call belongs to: what its caller names it, else what it began with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.core.request import Block, FirstWords, Message, Request
+
+ID_BYTES = 8
+_NAMED, _BEGUN = b"named", b"begun"
+# What a block says of its content, and marks on it: the same words may come with or without.
+_BESIDE_THE_POINT = frozenset(
+    {"cache_control", "citations", "context", "media_type", "prompt_cache_breakpoint", "title"}
+)
+
+
+def conversation_of(request: Request, key_id: str, name: str | None) -> str:
+    """16 hex digits, the same in every process: of `name` within the key, where there is one.
+
+    Else of the key, the end user, the caller's cache key and the user's first words. Tools, system
+    prompt and everything that follows may change from call to call; the words may come in any
+    dialect's form and with any marks.
+    """
+    digest = blake2b(digest_size=ID_BYTES)
+    if name is not None:
+        for text in (key_id, name):
+            _add(digest, _NAMED, text)
+        return digest.hexdigest()
+    for text in (key_id, request.end_user or "", request.prompt_cache_key or ""):
+        _add(digest, _BEGUN, text)
+    for said in request.first_words:
+        if isinstance(said, str):
+            _add(digest, b"text", said)
+            continue
+        for block in said:
+            if block.get("type") == "text":
+                _add(digest, b"text", block["text"])
+            else:
+                content = json.dumps(_essence(block), sort_keys=True, default=str)
+                _add(digest, b"block", content)
+    return digest.hexdigest()
+
+
+def first_words(messages: Iterable[Message]) -> FirstWords:
+    """What the user says before the assistant first answers it, blank messages left out.
+
+    A greeting by the assistant comes before, and results of tools are not the user's words.
+    """
+    words: list[str | Sequence[Block]] = []
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        if role == "user":
+            words += [said] if (said := own_words(content)) else []
+        elif role == "assistant" and words:
+            break
+    return tuple(words)
+
+
+def own_words(content: object) -> str | Sequence[Block]:
+    """What of a user's message is said by the user; nothing where it is blank."""
+    if isinstance(content, str):
+        return content if content.strip() else ""
+    if not isinstance(content, Sequence):
+        return ()
+    return [block for block in content if _says_something(block)]
+
+
+def _says_something(block: Block) -> bool:
+    kind = block.get("type")
+    if kind == "text":
+        return bool(block["text"].strip())
+    return kind != "tool_result"
+
+
+def _add(digest: Any, kind: bytes, text: str) -> None:  # noqa: ANN401  # hashlib names no type
+    """Lengths are told, so that no two lists of texts are the same bytes."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    digest.update(b"%b %d " % (kind, len(encoded)))
+    digest.update(encoded)
+
+
+def _essence(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            name: _essence(each)
+            for name, each in value.items()
+            if each is not None and name not in _BESIDE_THE_POINT
+        }
+    if isinstance(value, (list, tuple)):
+        return [_essence(each) for each in value]
+    return value
