@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from app.core.known_features import (
@@ -43,10 +44,10 @@ class Bound:
     """Bounds of one attempt: tokens on each side, and the rates they are held at.
 
     `fixed_nano_usd` does not depend on the answer's length; `input_pico_usd` and
-    `output_pico_usd` are per token. `unbounded` names the features whose cost has no bound;
-    `input_is_loose` says that the vendor's free token count may be far below `input_tokens`, and
-    that the body alone decides it; `server_tools` that the vendor runs more than one call of the
-    model asked: tools of its own, or other models.
+    `output_pico_usd` are per token; `nano_usd` is the most that all can cost. `unbounded` names
+    the features whose cost has no bound; `input_is_loose` says that the vendor's free token count
+    may be far below `input_tokens`, and that the body alone decides it; `server_tools` that the
+    vendor runs more than one call of the model asked: tools of its own, or other models.
     """
 
     input_tokens: int
@@ -57,11 +58,10 @@ class Bound:
     unbounded: tuple[str, ...] = ()
     input_is_loose: bool = False
     server_tools: bool = False
+    nano_usd: NanoUsd = field(init=False, compare=False, repr=False)
 
-    @property
-    def nano_usd(self) -> NanoUsd:
-        """The most this attempt can cost."""
-        return self.with_output(self.output_tokens)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nano_usd", self.with_output(self.output_tokens))
 
     def with_output(self, output_tokens: int) -> NanoUsd:
         """The most it can cost with another `max_tokens`."""
@@ -123,9 +123,9 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
     are the models that the body names beside `model`.
     """
     tools = (*request.tools, *size.defined)
-    served = [tool for tool in tools if known_tool(tool.get("type")).bounded in BEYOND_BODY]
+    served = _served(tools) if tools else ()
     reads = 1 + sum(_uses(tool) for tool in served) if served else 0
-    searches = sum(_uses(tool) for tool in served if known_tool(tool.get("type")).searches)
+    searches = sum(_uses(t) for t in served if known_tool(t.get("type")).searches) if served else 0
     counted = None if counted_tokens is None else _with_margin(counted_tokens)
     prompt = _prompt_tokens(size, request, tools, model) if counted is None else counted
     own = _Run(model, prices, _input_tokens(model, prompt, reads), is_fast(request), searches)
@@ -145,6 +145,11 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         and not (served or others or size.by_reference or request.options.get("thread")),
         server_tools=bool(served or others),
     )
+
+
+def _served(tools: Sequence[Block]) -> Sequence[Block]:
+    """Those that the vendor runs."""
+    return [tool for tool in tools if known_tool(tool.get("type")).bounded in BEYOND_BODY]
 
 
 def is_us(request: Request, model: Model) -> bool:
@@ -179,6 +184,8 @@ def _prompt_tokens(size: Measure, request: Request, tools: Sequence[Block], mode
     if size.pdfs or size.unsized or request.options.get("thread"):
         return model.limits.context_window_tokens
     extra = TOOL_USE_TOKENS if tools or request.options.get("output_config") else 0
+    if tools:
+        extra += sum(known_tool(tool.get("type")).tokens for tool in tools)
     return (
         size.text_bytes
         + BYTES_PER_JSON_BYTE * size.json_bytes
@@ -186,7 +193,6 @@ def _prompt_tokens(size: Measure, request: Request, tools: Sequence[Block], mode
         + TOKENS_PER_BLOCK * size.blocks
         + TOKENS_PER_DOCUMENT * size.documents
         + size.images * model.limits.max_image_tokens
-        + sum(known_tool(tool.get("type")).tokens for tool in tools)
         + extra
     )
 

@@ -33,6 +33,7 @@ def nano_usd(amount_usd: str) -> NanoUsd:
     return NanoUsd(nano)
 
 
+@lru_cache(maxsize=1_024)  # an answer tells each of its amounts in several places
 def usd_text(amount: int) -> str:
     """Nano-USD as an exact decimal text of USD, at least two decimals: 54_399_000 -> '0.054399'."""
     if not amount:

@@ -195,7 +195,8 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     marked, cache = plan(request, size, model, policy.cache)
     limited = key.limited or policy.globally_limited
     others = _others(marked, size, key, catalog, day, limited=limited)
-    _check_budgets(others, model, key)
+    if others:
+        _check_budgets(others, model, key)
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
         raise without_bound(most_cost.unbounded)
@@ -237,6 +238,8 @@ def _others(  # noqa: PLR0913 - a key's list, its limit and the catalog each hav
     vendor's own.  Raises ModelNotFound and ModelNotAllowed; a key without a limit and without a
     list of models may name what the catalog doesn't know.
     """
+    if not (request.options or request.tools or size.defined):
+        return ()
     named = named_models(request, (*request.tools, *size.defined))
     others = []
     for each in named:

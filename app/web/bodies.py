@@ -40,28 +40,36 @@ class Arriving:
     size_bytes: int = 0
     counted_bytes: int = 0
 
-    async def whole(self) -> bytes:
-        """All of it.
+    async def whole(self, first: Message) -> bytes:
+        """All of it; the server's `first` message has come.
 
         Raises RequestTooLarge, RequestTimeout, GatewayOverloaded, and BadRequest when the caller
         leaves in between.
         """
         parts: list[bytes] = []
-        more = True
         try:
-            while more:
-                message = await self.next()
+            message = self._counted(first)
+            while True:
                 if message["type"] == "http.disconnect":
                     raise BadRequest("the client left before its request was whole")
                 parts.append(message.get("body", b""))
-                more = message.get("more_body", False)
+                if not message.get("more_body", False):
+                    break
+                message = await self.next()
         finally:
             self.forget()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def next(self) -> Message:
         """The server's next message, counted.  Raises as `whole` does."""
-        message = await self.receive()
+        return self._counted(await self.receive())
+
+    def forget(self) -> None:
+        """It is not on its way any more."""
+        self.pending.size_bytes -= self.counted_bytes
+        self.counted_bytes = 0
+
+    def _counted(self, message: Message) -> Message:
         if message["type"] == "http.disconnect":
             return message
         self.size_bytes += len(message.get("body", b""))
@@ -70,11 +78,6 @@ class Arriving:
         if message.get("more_body", False):
             self._count()
         return message
-
-    def forget(self) -> None:
-        """It is not on its way any more."""
-        self.pending.size_bytes -= self.counted_bytes
-        self.counted_bytes = 0
 
     def _count(self) -> None:
         if BODY_IS_LATE in self.scope:
@@ -85,6 +88,15 @@ class Arriving:
             raise GatewayOverloaded(
                 "the gateway is taking in too many large requests at once: try again in a moment"
             )
+
+
+def is_whole(message: Message, most_bytes: int) -> bool:
+    """Whether the server's first message is all of a body, as it is mostly, and one that fits."""
+    return (
+        not message.get("more_body", False)
+        and message["type"] == "http.request"
+        and len(message.get("body", b"")) <= most_bytes
+    )
 
 
 def too_large(most_bytes: int) -> RequestTooLarge:

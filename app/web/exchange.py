@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from app.web.bodies import BODY_IS_LATE, Arriving, too_large
+from app.web.bodies import BODY_IS_LATE, Arriving, is_whole, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,18 +63,20 @@ class Exchange:
 
         Raises RequestTooLarge as soon as it is known to be too large, and as `Arriving.whole`.
         """
-        most = self.running.settings.server.max_body_bytes
+        running = self.running
+        limits = running.settings.server
+        most = limits.max_body_bytes
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > most:
             raise too_large(most)
-        running = self.running
-        return await Arriving(
-            self.scope,
-            self.receive,
-            running.pending,
-            most,
-            running.settings.server.max_pending_bytes,
-        ).whole()
+        first = await self.receive()
+        if is_whole(first, most):
+            body: bytes = first.get("body", b"")
+            return body
+        arriving = Arriving(
+            self.scope, self.receive, running.pending, most, limits.max_pending_bytes
+        )
+        return await arriving.whole(first)
 
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the answer's status and headers, with those that every answer carries."""

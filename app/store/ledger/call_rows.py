@@ -19,7 +19,6 @@ from app.ports import Reservation
 from app.store.database.tables import COST_CATEGORIES, SUM_COLUMNS, TOKEN_COLUMNS
 from app.store.database.texts import (
     MOST_MESSAGE_CHARS,
-    MOST_NAME_CHARS,
     MOST_TAG_CHARS,
     stored,
 )
@@ -146,10 +145,10 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
                 "upstream": each.upstream,
                 "model": each.model,
                 "status": each.status,
-                "error": _stored_or_null(each.error, MOST_MESSAGE_CHARS),
-                "message": _stored_or_null(each.message, MOST_MESSAGE_CHARS),
+                "error": each.error and stored(each.error, MOST_MESSAGE_CHARS),
+                "message": each.message and stored(each.message, MOST_MESSAGE_CHARS),
                 "latency_ms": each.latency_ms,
-                "request_id": _stored_or_null(each.request_id),
+                "request_id": each.request_id and stored(each.request_id),
                 "charged": each.cost_nano_usd > 0 and each.basis != Basis.USAGE,
                 "cost_usd": usd_text(each.cost_nano_usd),
                 "basis": each.basis,
@@ -157,10 +156,6 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
             for each in attempts
         ]
     ).decode()
-
-
-def _stored_or_null(text: str | None, most: int = MOST_NAME_CHARS) -> str | None:
-    return None if text is None else stored(text, most)
 
 
 def _route_text(route: Route) -> str:
