@@ -182,8 +182,9 @@ class Held:
 
     async def _enter(self, *, may_wait: bool = False) -> None:
         asked = reservation_of(self.incoming, self.prepared, may_wait=may_wait)
-        self._context = self._gateway.ledger.hold(asked, self._ended_by)
-        self._hold = await self._context.__aenter__()
+        context = self._gateway.ledger.hold(asked, self._ended_by)
+        self._hold = await context.__aenter__()
+        self._context = context
         self._entered = True
         self.prepared = self.prepared.shortened(self._hold.granted_nano_usd)
 

@@ -93,6 +93,8 @@ class OpenHold:
         except BaseException:  # a bug: what is held is charged, and the bug surfaces
             await self._enter(self._close(forgotten(self._reservation, self.held_nano_usd)))
             raise
+        finally:
+            del self._ended  # it leads to the call, which leads back here: no collector is needed
         await self._enter(self._close(end))
 
     async def _enter(self, entry: Close) -> None:

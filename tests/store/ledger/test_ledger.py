@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import fields, replace
 from functools import partial
 
@@ -36,6 +38,19 @@ async def test_a_settled_call_costs_its_exact_cost(till: Till) -> None:
         hold.settle(charge(12_345_678))
     assert await till.sums(key) == ("0.012345678", "0.00", "0.987654322")
     assert hold.hold.remaining_nano_usd == 987_654_322
+
+
+async def test_a_call_that_is_over_is_forgotten_without_the_collector(till: Till) -> None:
+    call = till.hold(reservation(await till.key(), CENT))
+    gc.disable()
+    try:
+        async with call:
+            call.settle(charge(1_000))
+        seen = weakref.ref(call)
+        del call
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_row_tells_the_whole_call(till: Till) -> None:
