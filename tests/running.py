@@ -65,6 +65,10 @@ class Simulated:
         """Its clock goes on from that moment, until the next reset."""
         self._post("clock", {"now": day})
 
+    def forward(self, seconds: float) -> None:
+        """Its clock goes forward by so much, until the next reset."""
+        self._post("clock", {"advance_s": seconds})
+
     def _post(self, what: str, body: dict[str, Any]) -> None:
         answer = self.http.post(f"{self.url}/_sim/{what}", json=body)
         assert answer.status_code == 200, answer.text

@@ -284,6 +284,7 @@ class Held:
             error=error,
             outcome_of=self._gateway.outcome_of,
             prefix=self.memory.recalled.fingerprint.prefix,
+            miss=self.memory.miss(self.course, self.prepared),
         )
         if not self._entered and isinstance(error, asyncio.CancelledError):
             self._tell()  # nobody is there any more to leave the context

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
 from app.core.fingerprints import fingerprint
+from app.core.misses import Read, miss_of
+from app.core.pricing import prices_on
 from app.core.remembered import Asked, Lesson, Recalled, Tried, Warm, thread_of
 
 if TYPE_CHECKING:
     from app.calls.ended import Course
     from app.calls.gateway import Gateway, Incoming
     from app.core.ended import Ended
+    from app.core.misses import Miss
+    from app.core.preparation import Prepared
+    from app.core.pricing import Prices
 
 
 class Recollection:
@@ -41,12 +46,27 @@ class Recollection:
         self.recalled = Recalled(now_s, now, known, thread, shared)
         return self.recalled
 
+    def miss(self, course: Course, prepared: Prepared) -> Miss | None:
+        """Why the answer read less than was in the cache; None for a hit, and without an answer."""
+        charge, target = course.charge, course.target
+        if charge is None or target is None:
+            return None
+        answer = Read(
+            model=charge.model or prepared.model.id,
+            upstream=target.upstream,
+            usage=charge.usage.answering,
+            prices=_prices(charge.model, prepared),
+            least_tokens=prepared.model.limits.min_cacheable_tokens,
+            date=course.date,
+        )
+        return miss_of(self.recalled, prepared.request, answer)
+
     def learn(self, ended: Ended, course: Course) -> None:
         """Tell the memory what the call's answer taught; without one it taught nothing."""
         charge = ended.charge
         if charge is None:
             return
-        usage, request, plan = charge.usage, ended.request, ended.cache_plan
+        usage, request, plan = charge.usage.answering, ended.request, ended.cache_plan
         written, read = usage.cache_write_tokens, usage.cache_read_tokens
         ttl_s, hour_tokens = lifetimes(
             request, plan.ttl, usage, self._known_hour_tokens(ended.model)
@@ -70,3 +90,11 @@ class Recollection:
         thread = self.recalled.thread
         warm = None if thread is None else thread.warm.get(model)
         return 0 if warm is None else warm.hour_tokens
+
+
+def _prices(model: str | None, prepared: Prepared) -> Prices:
+    """Those of the model that answered; None: of the one that was asked."""
+    listed = None if model is None else prepared.price_list.find(model)
+    if listed is None or listed.schedule[0].effective_from > prepared.day:
+        return prepared.prices
+    return prices_on(listed.schedule, prepared.day)

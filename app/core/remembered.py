@@ -133,6 +133,11 @@ class Recalled:
     thread: Thread | None = None
     shared: Mapping[str, Shared] = field(default_factory=dict)
 
+    @property
+    def last(self) -> Warm | None:
+        """What the thread's last call left in its model's cache."""
+        return None if self.thread is None else self.thread.warm.get(self.thread.model)
+
     def warm_tokens(self, model: str) -> int:
         """How much of this prompt the model's cache is expected to hold: what has not changed."""
         warm = None if self.thread is None else self.thread.warm.get(model)

@@ -52,6 +52,11 @@ class Usage:
             + self.cache_read_tokens
         )
 
+    @property
+    def answering(self) -> Usage:
+        """The counts of the model call that wrote the answer: all, unless there are parts."""
+        return next((part.usage for part in reversed(self.parts) if part.answers), self)
+
     def with_output(self, output_tokens: int) -> Usage:
         """The same with more output, by the last part that writes the answer, if there are parts.
 

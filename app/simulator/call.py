@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from hashlib import sha256
 from typing import Final
 
@@ -43,8 +44,10 @@ class Call:
         return sha256(api_key(self.wire.headers).encode()).hexdigest()
 
     def headers(self, content_type: str = "application/json") -> dict[str, str]:
-        resets_at = datetime.fromtimestamp(self.simulator.clock.now_s() + 1, UTC)
-        headers = {"content-type": content_type, "request-id": self.entry.request_id}
+        now_s = self.simulator.clock.now_s()
+        resets_at = datetime.fromtimestamp(now_s + 1, UTC)
+        date = format_datetime(datetime.fromtimestamp(now_s, UTC), usegmt=True)
+        headers = {"content-type": content_type, "request-id": self.entry.request_id, "date": date}
         if self.generation_id is not None:
             return headers | {"x-generation-id": self.generation_id}
         headers["anthropic-organization-id"] = "5a1b0c6e-0000-4000-8000-000000000000"

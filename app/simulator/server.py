@@ -69,6 +69,7 @@ def make_server(
         log_level="warning",
         access_log=False,
         server_header=False,
+        date_header=False,  # answers bear the simulator's own clock
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from app.core.breaking import State as Breaker
     from app.core.ended import Charge, Ended, Refused
+    from app.core.misses import Miss
     from app.core.standing import Standing
     from app.core.usage import Usage
 
@@ -118,6 +119,18 @@ class Metrics:
         )
         for what in get_args(Unknown):
             self._unknown.add(0, what)
+        self._misses = Counts(
+            cells,
+            "tollkeeper_cache_misses",
+            "Answers that read less than their conversation had in the cache.",
+            *("model", "reason"),
+        )
+        self._miss_cost = Counts(
+            cells,
+            "tollkeeper_cache_miss_nano_usd",
+            "What that cost above reading it, in nano-USD (1e-9 USD).",
+            *("model", "reason"),
+        )
         self._billed = Counts(
             cells,
             "tollkeeper_billed_difference_nano_usd",
@@ -188,9 +201,15 @@ class Metrics:
             total = charge.cost.total
             self._cache_savings.add(charge.uncached_nano_usd - total, model)
             self._routing_savings.add(charge.strongest_nano_usd - total, model)
+            self._note_miss(call.miss, model)
             for category, tokens in _tokens(charge.usage):
                 if tokens:
                     self._tokens.add(tokens, model, category)
+
+    def _note_miss(self, miss: Miss | None, model: str) -> None:
+        if miss is not None:
+            self._misses.add(1, model, miss.reason)
+            self._miss_cost.add(miss.nano_usd, model, miss.reason)
 
     def billed(self, model: str, more_nano_usd: int) -> None:
         """Count by how much a vendor's own bill is above what was computed, or below."""

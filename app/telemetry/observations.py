@@ -183,6 +183,8 @@ def _langfuse(told: Told) -> dict[str, Any]:
         f"{name}.metadata.error_code": call.error_code,
         f"{name}.metadata.cost_source": call.cost_source,
         f"{name}.metadata.cache_discount": cache_discount_usd(call),
+        f"{name}.metadata.cache_miss_reason": call.miss and str(call.miss.reason),
+        f"{name}.metadata.cache_miss": call.miss and usd_text(call.miss.nano_usd),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -14,8 +15,8 @@ from pydantic import BaseModel
 from app.api.client.paths import USUAL
 from app.config.prices import bundled_books
 from app.config.settings import Settings
-from app.config.weights import shipped_weights
 from app.core.ended import Refused
+from app.core.misses import Miss, MissReason
 from app.core.money import usd_text
 from app.core.pricing import Prices, price, prices_on, uncached
 from app.core.routing import Reason
@@ -96,13 +97,6 @@ def test_every_variable_of_the_entrypoint_is_documented() -> None:
     assert [name for name in sorted(set(named)) if f"`{name}`" not in told] == []
 
 
-def test_every_feature_of_the_score_is_documented_with_its_weight_and_no_other() -> None:
-    rows = [cells for cells in tables(text_of("docs/routing.md")) if len(cells) == 5]
-    documented = {(code_in(cells[0])[0], float(cells[1]), int(cells[2])) for cells in rows}
-    features = shipped_weights().features
-    assert documented == {(each.name, each.weight, each.full_at) for each in features}
-
-
 def test_every_reason_is_documented_and_no_other() -> None:
     rows = [cells for cells in tables(text_of("docs/routing.md")) if len(cells) == 2]
     assert {code_in(cells[0])[0] for cells in rows} == {str(reason) for reason in Reason}
@@ -124,7 +118,8 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
         if len(cells) == 3 and cells[0].startswith("`tollkeeper_")
     }
     metrics = Metrics()
-    metrics.record(call(0.2, 1_000, retried=True))
+    missed = replace(call(0.2, 1_000, retried=True), miss=Miss(MissReason.EXPIRED, 5))
+    metrics.record(missed)
     metrics.committed(1, 0.01)
     metrics.breaker_changed("anthropic", "claude-sonnet-4-6", "open")
     metrics.billed("claude-haiku-4-5-20251001", -5)

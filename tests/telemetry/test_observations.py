@@ -8,6 +8,7 @@ from dataclasses import replace
 from app.core.ended import Attempt, Basis, Charge, Ended
 from app.core.errors import OverloadedError
 from app.core.keys import Key
+from app.core.misses import Miss, MissReason
 from app.core.pricing import Cost
 from app.core.request import Request
 from app.core.usage import Usage
@@ -71,6 +72,15 @@ def test_tokens_and_costs_stand_in_disjoint_buckets_that_add_up() -> None:
     assert found["gen_ai.usage.cache_write.input_tokens"] == 60
     assert found["gen_ai.usage.reasoning.output_tokens"] == 100
     assert found["langfuse.observation.metadata.cache_discount"] == "0.000000469"
+
+
+def test_a_miss_of_the_cache_tells_why_and_what_it_cost() -> None:
+    missed = replace(call(0.2, 16), miss=Miss(MissReason.EXPIRED, 69_000_000))
+    name = "langfuse.observation.metadata"
+    found = generation(Told(missed, ENDED_NS))
+    assert found[f"{name}.cache_miss_reason"] == "expired"
+    assert found[f"{name}.cache_miss"] == "0.069"
+    assert f"{name}.cache_miss" not in generation(Told(call(0.2, 16), ENDED_NS))
 
 
 def test_a_call_that_cost_nothing_says_so() -> None:
