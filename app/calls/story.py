@@ -56,8 +56,9 @@ async def stream(
 async def count_tokens(incoming: Incoming, gateway: Gateway) -> TokenCount:
     """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
     policy, request = gateway.policy, incoming.request
-    catalog = policy.catalog.at(gateway.now())
-    chosen, model = route(request, measure(request), catalog, policy.rules, incoming.key.models)
+    now = gateway.now()
+    catalog, allowed = policy.catalog.at(now), incoming.key.models
+    chosen, model = route(request, measure(request), catalog, policy.rules, allowed, now.date())
     if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
     call = Call(request, model, incoming.headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import orjson
 
 from app.commands.catalog import settings_with_all_on
 from app.commands.failure import CommandFailed, WrongUsage
-from app.commands.output import complain, say, show_json_line
+from app.commands.output import Column, complain, say, show_json_line, show_table
 from app.config.catalog import build_catalog, routing_rules
 from app.config.prices import bundled_books
 from app.core.errors import Refusal
-from app.core.measure import list_entries, measure
+from app.core.measure import measure
 from app.core.models import Catalog, Model
 from app.core.routing import Reason, Route, Rules, route
 from app.dialects.openai_chat.request import parse
@@ -26,7 +26,9 @@ WHY = {
     Reason.FORCED_TIER: "the request names this tier",
     Reason.LONG_TEXT: "the text is long",
     Reason.MANY_ITEMS: "there are many turns, or many list entries in the last one",
+    Reason.SCORE: "the score reaches the threshold",
     Reason.DEFAULT: "nothing speaks for a stronger model",
+    Reason.CHEAPER: "at this length it costs less than the tier that the score asks for",
     Reason.ONLY_ALLOWED: "the key may use no other tier",
     Reason.NEEDS_TOOLS: "the tier that the score asks for refuses forced tools",
     Reason.NEEDS_SYSTEM: "the tier that the score asks for refuses system messages among the turns",
@@ -55,13 +57,13 @@ def explain(prompt: str, config: Path | None, *, as_json: bool) -> None:
     text = sys.stdin.read() if prompt == STDIN else prompt
     body = orjson.dumps({"messages": [{"role": "user", "content": text}]})
     try:
-        size, chosen, model = _decide(body, catalog, rules, default)
+        chosen, model = _decide(body, catalog, rules, default)
     except Refusal as error:
         raise WrongUsage(error.message) from error
     if as_json:
-        show_json_line(_decision(size, chosen, model))
+        show_json_line(_decision(chosen, model))
     else:
-        _show(size, chosen, model, rules)
+        _show(chosen, model, rules)
 
 
 def _each_line(catalog: Catalog, rules: Rules, default: str) -> None:
@@ -71,43 +73,56 @@ def _each_line(catalog: Catalog, rules: Rules, default: str) -> None:
         if not line.strip():
             continue
         try:
-            size, chosen, model = _decide(line, catalog, rules, default)
+            chosen, model = _decide(line, catalog, rules, default)
         except Refusal as error:
             refused += 1
             complain(f"line {number}: {error.message}")
             show_json_line({"error": {"message": error.message, "param": error.param}})
         else:
-            show_json_line(_decision(size, chosen, model))
+            show_json_line(_decision(chosen, model))
     if refused:
         raise CommandFailed(f"{refused} lines are not requests that can be routed")
 
 
-def _decide(
-    body: bytes, catalog: Catalog, rules: Rules, default: str
-) -> tuple[dict[str, int], Route, Model]:
-    """What was measured, and the decision.  Raises Refusal."""
+def _decide(body: bytes, catalog: Catalog, rules: Rules, default: str) -> tuple[Route, Model]:
+    """By the fixed threshold, and with no memory of a conversation.  Raises Refusal."""
     request = parse(body, default).request
-    size = measure(request)
-    chosen, model = route(request, size, catalog, rules, None)
-    sizes = {name: n for name, n in asdict(size).items() if isinstance(n, int)}
-    return {**sizes, "list_entries": list_entries(request.messages)}, chosen, model
+    return route(request, measure(request), catalog, rules, None, datetime.now(UTC).date())
 
 
-def _decision(size: dict[str, int], chosen: Route, model: Model) -> dict[str, Any]:
+def _decision(chosen: Route, model: Model) -> dict[str, Any]:
     return {
         "tier": chosen.label,
         "model": model.id,
         "score": chosen.score,
         "reason": chosen.reason,
-        "features": size,
+        "features": {
+            name: {"count": count, "adds": chosen.adds.get(name, 0)}
+            for name, count in chosen.counts.items()
+        },
     }
 
 
-def _show(size: dict[str, int], chosen: Route, model: Model, rules: Rules) -> None:
+def _show(chosen: Route, model: Model, rules: Rules) -> None:
     tier = chosen.tier or "no tier"
     say(f"{tier}: {model.id}")
     say(f"because {WHY[chosen.reason]} ({chosen.reason})")
     say(f"score {chosen.score:.3f}; the strongest tier from {rules.threshold} on\n")
-    width = max(map(len, size))
-    for name, value in size.items():
-        say(f"  {name.replace('_', ' ').ljust(width)}  {value:>12,}")
+    if chosen.adds:
+        _show_features(chosen, rules)
+
+
+def _show_features(chosen: Route, rules: Rules) -> None:
+    """What says most comes first."""
+    ordered = sorted(chosen.adds.items(), key=lambda item: -abs(item[1]))
+    columns = (
+        Column("Feature"),
+        Column("Counted", "right", whole=True),
+        Column("Adds", "right", whole=True),
+    )
+    rows = [("base", "", f"{rules.weights.base:+.3f}")]
+    rows += [
+        (name.replace("_", " "), f"{chosen.counts[name]:,}", f"{added:+.3f}")
+        for name, added in ordered
+    ]
+    show_table(columns, rows)

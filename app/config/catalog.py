@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 from app.config.defaults import OPENROUTER
@@ -15,11 +16,13 @@ from app.config.prices import Book, BookModel, configured, in_force, known, over
 from app.config.problems import ConfigError, KeyPath, Problem, path_text
 from app.config.sections import ModelSettings
 from app.config.settings import Settings
+from app.config.weights import read_weights, shipped_weights
 from app.core.caching import CacheRules
 from app.core.models import Accepts, Catalog, Limits, Model
 from app.core.money import pico_text
 from app.core.pricing import CATEGORIES, ONE, Prices, Rates
 from app.core.routing import Rules
+from app.core.scoring import Weights
 
 # A model that no book knows is held at the widest limits and the dearest multipliers in use.
 UNKNOWN_LIMITS = Limits(
@@ -81,13 +84,23 @@ def build_catalog(settings: Settings, books: Mapping[str, Book]) -> Catalog:
 
 
 def routing_rules(settings: Settings) -> Rules:
-    """The rules that `auto` routes by."""
+    """The rules that `auto` routes by.  Raises ConfigError for a file of weights that is none."""
     written = settings.routing
     return Rules(
         strong_from_chars=written.rules.strong_from_chars,
         strong_from_items=written.rules.strong_from_items,
         threshold=written.threshold,
+        strong_share=written.sonnet_share,
+        weights=_weights(settings),
     )
+
+
+def _weights(settings: Settings) -> Weights:
+    """The shipped weights, or those in the file that the settings name, beside their own file."""
+    named = settings.routing.weights
+    if named is None:
+        return shipped_weights()
+    return read_weights(Path(settings.document.file).parent / named)
 
 
 def cache_rules(settings: Settings) -> CacheRules:

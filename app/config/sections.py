@@ -191,6 +191,7 @@ class Routing(Section):
     default_model: Identifier = "auto"
     threshold: Share = 0.5
     sonnet_share: Share | None = None
+    weights: Text | None = None
     rules: RoutingRules = RoutingRules()
 
 

@@ -128,15 +128,18 @@ def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory te
     *,
     adapted: bool = True,
     known: Recalled | None = None,
+    threshold: float | None = None,
 ) -> Prepared:
     """Route, adapt, mark and bound.
 
-    `adapted` False leaves a request that names its own model as it is (the native lane).
+    `adapted` False leaves a request that names its own model as it is (the native lane);
+    `threshold` stands in for that of the rules.
     Raises ModelNotFound, ModelNotAllowed and UnboundedCost.
     """
     size = measure(request)
     catalog = policy.catalog.at(now)
-    chosen, model = route(request, size, catalog, policy.rules, key.models)
+    day = now.date()
+    chosen, model = route(request, size, catalog, policy.rules, key.models, day, threshold)
     asked = request.max_tokens
     if asked is None:
         most = min(policy.default_max_tokens, model.limits.max_output_tokens)
@@ -145,7 +148,7 @@ def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory te
         taken = adapt(request, model)
         if taken is not request:  # it may have grown: a forced tool becomes a sentence
             request, size = taken, measure(taken)
-    return _ready(request, size, key, policy, catalog, now.date(), model, chosen, asked, known)
+    return _ready(request, size, key, policy, catalog, day, model, chosen, asked, known)
 
 
 def prepare_fallback(  # noqa: PLR0913, PLR0917 - as above, and what it stands in for
@@ -197,7 +200,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
         raise without_bound(most_cost.unbounded)
-    strongest = catalog.strongest if chosen.tier is not None else None
+    strongest = catalog.strongest if chosen.is_ours else None
     return Prepared(
         request=marked,
         route=chosen,

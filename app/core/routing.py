@@ -1,18 +1,23 @@
-"""Which model answers.  Pure: the request's size and the rules -> Route with its reason."""
+"""Which model answers.  Pure: a request, its size and the rules -> Route with its reason."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.core.errors import ModelNotAllowed
 from app.core.measure import has_list_of
 from app.core.model_names import AUTO, check_allowed, model_not_found, usable_tiers
-from app.core.needs import refusals
+from app.core.needs import likely_tokens, refusals
+from app.core.pricing import prices_on
+from app.core.scoring import Scored, Weights, scored
 from app.core.values import value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
     from app.core.measure import Measure
     from app.core.models import Catalog, Model
     from app.core.request import Request
@@ -25,7 +30,9 @@ class Reason(StrEnum):
     FORCED_TIER = "forced_tier"
     LONG_TEXT = "long_text"
     MANY_ITEMS = "many_items"
+    SCORE = "score"
     DEFAULT = "default"
+    CHEAPER = "cheaper"
     ONLY_ALLOWED = "only_allowed"
     NEEDS_TOOLS = "needs_tools"
     NEEDS_SYSTEM = "needs_system"
@@ -39,48 +46,58 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The threshold rule: from either size on, the strongest tier answers.
+    """Hard rules first: from either size on, the strongest tier answers. Then the score.
 
     `items` are turns of the conversation or list entries of the last user turn, whichever
-    are more. A score at or above `threshold` goes to the strong tier.
+    are more. A score at or above `threshold` goes to the strong tier; with a `strong_share` the
+    threshold follows the calls, so that about that share of them goes there.
     """
 
     strong_from_chars: int = 10_000
     strong_from_items: int = 30
     threshold: float = 0.5
-
-
-@value
-class Score:
-    """How hard a request looks, 0 easy to 1 hard, and what says so."""
-
-    value: float
-    reason: Reason
+    strong_share: float | None = None
+    weights: Weights = field(default_factory=Weights)
 
 
 @value
 class Route:
-    """The decision: no `tier` where the caller named a model; `score` is 0 easy to 1 hard."""
+    """The decision: no `tier` where the caller named a model; `score` is 0 easy to 1 hard.
+
+    Where `auto` decided, `threshold` is what the score was held against, `counts` what was counted
+    in the request and `adds` what each of these added to the score.
+    """
 
     tier: str | None
     score: float
     reason: Reason
+    threshold: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    adds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The tier as headers and tables show it: `-` for none."""
         return self.tier or "-"
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether `auto` decided, and not the caller."""
+        return self.threshold is not None
 
-def route(
+
+def route(  # noqa: PLR0913, PLR0917 - what decides a route
     request: Request,
     size: Measure,
     catalog: Catalog,
     rules: Rules,
     allowed: tuple[str, ...] | None,
+    day: date,
+    threshold: float | None = None,
 ) -> tuple[Route, Model]:
     """A forced model or tier first, then the rules, within the models that the key may use.
 
+    `threshold` stands in for that of the rules; `day` decides which prices apply.
     Raises ModelNotFound and ModelNotAllowed.
     """
     if request.model != AUTO:
@@ -90,24 +107,25 @@ def route(
         raise ModelNotAllowed(
             "this key may use none of the models that 'auto' routes between", param="model"
         )
-    scored = score(request, size, rules)
-    strong = scored.value >= rules.threshold
+    limit = rules.threshold if threshold is None else threshold
+    found, hard = _judged(request, size, rules)
+    strong = found.value >= limit
+    reason = hard or (Reason.SCORE if strong and rules.weights.features else Reason.DEFAULT)
     tier = (_strongest if strong else _weakest)(catalog)
-    if tier in usable:
-        chosen = Route(tier, scored.value, scored.reason)
-    else:
-        chosen = Route((usable[-1] if strong else usable[0]), scored.value, Reason.ONLY_ALLOWED)
-    return _taken(request, size, chosen, usable, catalog)
+    if tier not in usable:
+        tier, reason = (usable[-1] if strong else usable[0]), Reason.ONLY_ALLOWED
+    chosen = Route(tier, found.value, reason, limit, found.counts, found.adds)
+    return _taken(request, size, chosen, usable, catalog, day)
 
 
-def score(request: Request, size: Measure, rules: Rules) -> Score:
-    """The threshold rule as a score: 1 at or above either threshold, else 0."""
+def _judged(request: Request, size: Measure, rules: Rules) -> tuple[Scored, Reason | None]:
+    """The score, and which hard rule made it 1."""
     if size.text_chars >= rules.strong_from_chars:
-        return Score(1.0, Reason.LONG_TEXT)
+        return Scored(1.0), Reason.LONG_TEXT
     most = rules.strong_from_items
     if size.messages >= most or has_list_of(request.messages, most):
-        return Score(1.0, Reason.MANY_ITEMS)
-    return Score(0.0, Reason.DEFAULT)
+        return Scored(1.0), Reason.MANY_ITEMS
+    return scored(request, size, rules.weights), None
 
 
 def _forced(name: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> tuple[Route, Model]:
@@ -120,19 +138,48 @@ def _forced(name: str, catalog: Catalog, allowed: tuple[str, ...] | None) -> tup
     return Route(None, 0.0, Reason.FORCED_MODEL), model
 
 
-def _taken(
-    request: Request, size: Measure, chosen: Route, usable: tuple[str, ...], catalog: Catalog
+def _taken(  # noqa: PLR0913, PLR0917 - as above
+    request: Request,
+    size: Measure,
+    chosen: Route,
+    usable: tuple[str, ...],
+    catalog: Catalog,
+    day: date,
 ) -> tuple[Route, Model]:
-    """Keep the choice unless its model refuses what the request asks for and another takes it."""
+    """Keep the choice unless its model refuses what the request asks for and another takes it.
+
+    Or unless a stronger one that takes it too is cheaper at that length.
+    """
     models = {tier: catalog.models[catalog.tiers[tier]] for tier in usable}
     model = models[chosen.tier or usable[0]]
     refused = refusals(request, size, model)
-    if not refused:
+    if refused:
+        for tier, other in models.items():
+            if not refusals(request, size, other):
+                return replace(chosen, tier=tier, reason=Reason(refused[0])), other
         return chosen, model
-    for tier, other in models.items():
-        if not refusals(request, size, other):
-            return Route(tier, chosen.score, Reason(refused[0])), other
+    if has_steps(model):
+        for tier in usable[usable.index(chosen.tier or usable[0]) + 1 :]:
+            other = models[tier]
+            if not refusals(request, size, other) and is_dearer(model, other, size, day):
+                return replace(chosen, tier=tier, reason=Reason.CHEAPER), other
     return chosen, model
+
+
+def has_steps(model: Model) -> bool:
+    """Whether long prompts cost more for each token than short ones."""
+    return any(len(prices.steps) > 1 for prices in model.schedule)
+
+
+def is_dearer(model: Model, other: Model, size: Measure, day: date) -> bool:
+    """Whether the other model asks less for a token of such a prompt, and of its answer."""
+    try:
+        here, there = (prices_on(each.schedule, day) for each in (model, other))
+    except LookupError:
+        return False
+    ours = here.step(likely_tokens(size, model)).rates
+    theirs = there.step(likely_tokens(size, other)).rates
+    return theirs.input < ours.input and theirs.output <= ours.output
 
 
 def _strongest(catalog: Catalog) -> str:

@@ -39,7 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _in_body = False
     _upgrading = False
     _head_bytes = 0
-    _body_bytes = 0  # of the request that is being read
+    _body_bytes = 0  # of all requests of the connection
     _framing_bytes = 0  # since its last byte of body
     _timer: asyncio.TimerHandle | None = None
     _running: RequestResponseCycle | None = None
@@ -88,7 +88,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_bytes = 0
-        self._body_bytes = self._framing_bytes = 0
+        self._framing_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; what comes after the body, a trailer, is nobody's to act on and is dropped."""

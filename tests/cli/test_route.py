@@ -19,7 +19,8 @@ def test_a_prompt_s_decision_is_explained(tmp_path: Path) -> None:
     lines = run(tmp_path, "route", "Hello!").lines()
     assert lines[0] == "haiku: claude-haiku-4-5-20251001"
     assert lines[1].startswith("because ")
-    assert ["text", "chars", "6"] in [line.split() for line in lines]
+    assert ["base", "+0.080"] in [line.split() for line in lines]
+    assert ["words", "1", "+0.032"] in [line.split() for line in lines]
 
 
 def test_each_line_of_stdin_gets_its_decision_in_order(tmp_path: Path) -> None:
@@ -42,7 +43,9 @@ def test_each_line_of_stdin_gets_its_decision_in_order(tmp_path: Path) -> None:
         ("haiku", "claude-haiku-4-5-20251001"),
     ]
     assert [decision["reason"] for decision in found[:3:2]] == ["forced_tier", "forced_model"]
-    assert found[0]["features"]["text_chars"] == 6
+    assert [decision["score"] for decision in found] == [0.0, 0.1124, 0.0, 0.1124]
+    assert found[0]["features"] == {}
+    assert found[1]["features"] == {"words": {"count": 1, "adds": 0.0324}}
 
 
 def test_the_threshold_of_the_configuration_decides(tmp_path: Path) -> None:
@@ -68,4 +71,18 @@ def test_one_prompt_for_scripts_is_one_line(tmp_path: Path) -> None:
 
 def test_a_prompt_may_come_from_stdin(tmp_path: Path) -> None:
     lines = run(tmp_path, "route", "-", stdin="Hello!").lines()
-    assert ["text", "chars", "6"] in [line.split() for line in lines]
+    assert ["words", "1", "+0.032"] in [line.split() for line in lines]
+
+
+def test_a_hard_prompt_goes_to_the_strongest_tier_and_is_explained(tmp_path: Path) -> None:
+    prompt = "Prove that there are infinitely many primes congruent to 3 modulo 4."
+    for columns in ("60", "200"):
+        shown = run(tmp_path, "route", prompt, COLUMNS=columns).lines()
+        assert shown[:3] == [
+            "sonnet: claude-sonnet-4-6",
+            "because the score reaches the threshold (score)",
+            "score 0.520; the strongest tier from 0.5 on",
+        ]
+        cells = [line.split() for line in shown]
+        assert ["proof", "1", "+0.200"] in cells
+        assert max(map(len, shown)) <= 60

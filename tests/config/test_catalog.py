@@ -18,6 +18,7 @@ from app.config.names import config_warnings
 from app.config.prices import Book
 from app.config.problems import Problem
 from app.config.settings import read_settings
+from app.config.weights import shipped_weights
 from app.core.caching import CacheRules
 from app.core.models import Accepts
 from app.core.pricing import Rates, price, prices_on
@@ -234,9 +235,11 @@ def test_rules_are_those_of_the_file(tmp_path: Path) -> None:
         "cache: {mode: off, ttl: 1h}\n"
     )
     settings = settings_of(text, tmp_path)
-    assert routing_rules(settings) == Rules(5, 7, 0.25)
+    assert routing_rules(settings) == Rules(5, 7, 0.25, None, shipped_weights())
     assert cache_rules(settings) == CacheRules("off", "1h")
-    assert routing_rules(settings_of("", tmp_path)) == Rules(10_000, 30, 0.5)
+    assert routing_rules(settings_of("", tmp_path)) == Rules(
+        10_000, 30, 0.5, None, shipped_weights()
+    )
 
 
 A = "upstream: anthropic"

@@ -253,8 +253,9 @@ def test_whatever_may_be_served_fast_is_held_at_that_price(options: dict[str, st
 def test_routing_savings_are_held_against_the_strongest_tier() -> None:
     routed = ready(Request("auto", USER))
     assert routed.strongest is CATALOG.models["sonnet-model"].schedule[0]
-    forced = ready(Request("haiku-model", USER))
-    assert forced.strongest is forced.prices
+    for name in ("haiku-model", "small", "haiku"):  # the caller's choice is no saving of ours
+        forced = ready(Request(name, USER))
+        assert forced.strongest is forced.prices
 
 
 def test_a_named_model_is_left_as_it_is_in_the_native_lane() -> None:

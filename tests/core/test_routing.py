@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from app.core.errors import ModelNotAllowed, ModelNotFound
 from app.core.measure import measure
 from app.core.models import Catalog, Model
+from app.core.pricing import PriceStep, Rates
 from app.core.request import Request
 from app.core.routing import Reason, Route, Rules, route
-from tests.core.catalogs import CATALOG, HAIKU, MODERN, SONNET
+from app.core.scoring import Feature, Weights
+from tests.core.catalogs import CATALOG, HAIKU, HAIKU_RATES, MODERN, SONNET, prices
 
 LONG = "x" * 10_000
+DAY = date(2026, 11, 30)
 FORCED = {"tool_choice": {"type": "tool", "name": "f"}}
 
 
@@ -22,7 +26,7 @@ def asks(text: str = "hi", *, model: str = "auto", turns: int = 1) -> Request:
 def routed(
     request: Request, *, allowed: tuple[str, ...] | None = None, catalog: Catalog = CATALOG
 ) -> tuple[Route, str]:
-    chosen, model = route(request, measure(request), catalog, Rules(), allowed)
+    chosen, model = route(request, measure(request), catalog, Rules(), allowed, DAY)
     return chosen, model.id
 
 
@@ -53,7 +57,8 @@ ROUTES = [
 def test_a_request_goes_where_the_rules_say(
     request_: Request, tier: str | None, model: str, reason: Reason, score: float
 ) -> None:
-    assert routed(request_) == (Route(tier, score, reason), model)
+    threshold = 0.5 if request_.model == "auto" else None
+    assert routed(request_) == (Route(tier, score, reason, threshold), model)
 
 
 def test_text_of_system_and_all_turns_counts_together() -> None:
@@ -67,11 +72,11 @@ def test_text_of_system_and_all_turns_counts_together() -> None:
 
 def test_auto_stays_within_the_models_that_the_key_may_use() -> None:
     assert routed(asks(LONG), allowed=("small",)) == (
-        Route("haiku", 1.0, Reason.ONLY_ALLOWED),
+        Route("haiku", 1.0, Reason.ONLY_ALLOWED, 0.5),
         "haiku-model",
     )
     assert routed(asks(), allowed=("sonnet",)) == (
-        Route("sonnet", 0.0, Reason.ONLY_ALLOWED),
+        Route("sonnet", 0.0, Reason.ONLY_ALLOWED, 0.5),
         "sonnet-model",
     )
 
@@ -108,7 +113,7 @@ def test_a_forced_tool_goes_to_a_tier_that_takes_it() -> None:
     catalog = replace(CATALOG, tiers={"haiku": HAIKU.id, "sonnet": MODERN.id})
     forced = replace(asks(LONG), options=FORCED)
     assert routed(forced, catalog=catalog) == (
-        Route("haiku", 1.0, Reason.NEEDS_TOOLS),
+        Route("haiku", 1.0, Reason.NEEDS_TOOLS, 0.5),
         "haiku-model",
     )
     assert routed(asks(LONG), catalog=catalog)[1] == MODERN.id
@@ -118,15 +123,21 @@ def test_a_forced_tool_goes_to_a_tier_that_takes_it() -> None:
 def test_a_late_system_message_goes_to_a_tier_that_takes_it() -> None:
     catalog = replace(CATALOG, tiers={"haiku": HAIKU.id, "sonnet": MODERN.id})
     late = replace(asks(), messages=(*asks().messages, {"role": "system", "content": "be brief"}))
-    assert routed(late, catalog=catalog) == (Route("sonnet", 0.0, Reason.NEEDS_SYSTEM), MODERN.id)
-    assert routed(late) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+    assert routed(late, catalog=catalog) == (
+        Route("sonnet", 0.0, Reason.NEEDS_SYSTEM, 0.5),
+        MODERN.id,
+    )
+    assert routed(late) == (Route("haiku", 0.0, Reason.DEFAULT, 0.5), HAIKU.id)
     both = replace(late, options=FORCED)  # no tier takes both: the choice stands
-    assert routed(both, catalog=catalog) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+    assert routed(both, catalog=catalog) == (Route("haiku", 0.0, Reason.DEFAULT, 0.5), HAIKU.id)
 
 
 def test_a_tier_whose_model_is_off_is_not_routed_to() -> None:
     off = Catalog(models={SONNET.id: SONNET}, aliases={}, tiers=CATALOG.tiers)
-    assert routed(asks(), catalog=off) == (Route("sonnet", 0.0, Reason.ONLY_ALLOWED), SONNET.id)
+    assert routed(asks(), catalog=off) == (
+        Route("sonnet", 0.0, Reason.ONLY_ALLOWED, 0.5),
+        SONNET.id,
+    )
     with pytest.raises(ModelNotFound):
         routed(asks(model="haiku"), catalog=off)
 
@@ -209,10 +220,56 @@ def test_auto_keeps_away_from_a_tier_that_refuses_what_another_takes(
 
 def test_a_need_that_no_usable_tier_meets_leaves_the_choice() -> None:
     thinks = asking(thinking={"type": "adaptive"})
-    assert routed(thinks, allowed=("haiku",)) == (Route("haiku", 0.0, Reason.DEFAULT), HAIKU.id)
+    assert routed(thinks, allowed=("haiku",)) == (
+        Route("haiku", 0.0, Reason.DEFAULT, 0.5),
+        HAIKU.id,
+    )
     assert routed(replace(thinks, model="haiku"))[0].reason == Reason.FORCED_TIER
 
 
 def test_no_tier_is_shown_as_a_dash() -> None:
     assert routed(asks(model="small"))[0].label == "-"
     assert routed(asks())[0].label == "haiku"
+
+
+def test_a_score_at_the_threshold_goes_to_the_strongest_tier() -> None:
+    weights = Weights((Feature("words", 0.5, 1),), 0.1, "one word")
+    asked = asks("one")
+    for threshold, tier, reason in (
+        (0.6, "sonnet", Reason.SCORE),
+        (0.601, "haiku", Reason.DEFAULT),
+    ):
+        rules = Rules(threshold=threshold, weights=weights)
+        chosen, model = route(asked, measure(asked), CATALOG, rules, None, DAY)
+        assert chosen == Route(tier, 0.6, reason, threshold, {"words": 1}, {"words": 0.5})
+        assert model.id == f"{tier}-model"
+    rules = Rules(weights=weights)
+    assert route(asked, measure(asked), CATALOG, rules, None, DAY, 0.7)[0].tier == "haiku"
+
+
+DEAR_WHEN_LONG = replace(
+    HAIKU,
+    schedule=(
+        prices(HAIKU_RATES, PriceStep(1_000, Rates(9_000_000, 30_000_000, *[9_000_000] * 3))),
+    ),
+)
+HALF_AS_DEAR = Rates(4_000_000, 31_000_000, *[4_000_000] * 3)
+
+
+@pytest.mark.parametrize(
+    ("chars", "strong", "model", "reason"),
+    [
+        (3_002, SONNET, HAIKU.id, Reason.DEFAULT),  # three bytes a token: a thousand tokens
+        (3_003, SONNET, SONNET.id, Reason.CHEAPER),
+        (3_003, replace(SONNET, schedule=(prices(HALF_AS_DEAR),)), HAIKU.id, Reason.DEFAULT),
+    ],
+)
+def test_a_tier_that_long_prompts_make_dearer_gives_way_to_a_cheaper_one(
+    chars: int, strong: Model, model: str, reason: Reason
+) -> None:
+    catalog = Catalog(
+        {m.id: m for m in (DEAR_WHEN_LONG, strong)}, {}, {"haiku": HAIKU.id, "sonnet": strong.id}
+    )
+    chosen, found = routed(asks("x" * chars), catalog=catalog)
+    assert (found, chosen.reason) == (model, reason)
+    assert routed(asks("x" * chars), catalog=catalog, allowed=("haiku",))[1] == HAIKU.id

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from app.api.client.paths import USUAL
 from app.config.prices import bundled_books
 from app.config.settings import Settings
+from app.config.weights import shipped_weights
 from app.core.ended import Refused
 from app.core.misses import Miss, MissReason
 from app.core.money import usd_text
@@ -95,6 +96,13 @@ def test_every_variable_of_the_entrypoint_is_documented() -> None:
     named = re.findall(r"\b[A-Z]+_[A-Z_]+\b", (ROOT / "deploy/entrypoint.sh").read_text("utf-8"))
     assert len(set(named)) >= 12
     assert [name for name in sorted(set(named)) if f"`{name}`" not in told] == []
+
+
+def test_every_feature_of_the_score_is_documented_with_its_weight_and_no_other() -> None:
+    rows = [cells for cells in tables(text_of("docs/routing.md")) if len(cells) == 5]
+    documented = {(code_in(cells[0])[0], float(cells[1]), int(cells[2])) for cells in rows}
+    features = shipped_weights().features
+    assert documented == {(each.name, each.weight, each.full_at) for each in features}
 
 
 def test_every_reason_is_documented_and_no_other() -> None:

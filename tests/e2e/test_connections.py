@@ -104,6 +104,27 @@ def test_one_connection_carries_many_calls(served: Gateway) -> None:
             assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_one_connection_carries_many_large_calls(served: Gateway) -> None:
+    """A later one may have less of its body in a piece than the one before had altogether."""
+    secret = served.key()
+    asked = [
+        chat_request(
+            secret,
+            body={**HELLO, "messages": [{"role": "user", "content": "word " * words}]},
+        )
+        for words in (90_000, 60_000, 40_000, 30_000)
+    ]
+    with connected(served) as connection:
+        for request in asked:
+            connection.sendall(request)
+            answer = b""
+            while b'"system_fingerprint"' not in answer:
+                part = connection.recv(65_536)
+                assert part, answer
+                answer += part
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+
+
 def test_a_caller_that_asked_for_more_and_leaves_is_noticed_by_the_call_that_runs(
     served: Gateway, upstream: Simulated
 ) -> None:

@@ -44,11 +44,11 @@ class Asked:
 # "Hello" counts 6 tokens; 60 out can have been written at once, whenever a connection is dropped:
 # an unknown outcome at Sonnet costs 0.000018 + 0.0009 = 0.000918 USD.
 ASKED = [
-    Asked("a tier", "ann", CHAT, "haiku", usd=("0.0015", "0.00", "0.003")),
+    Asked("auto", "ann", CHAT, "auto", usd=("0.0015", "0.00", "0.003")),
     Asked("the strongest tier", "ann", CHAT, "sonnet", usd=("0.0045", "0.00", "0.00")),
     Asked(
-        "a tier, some of it cached",
-        *("ann", CHAT, "haiku", (1_000, 2_000, 0, 5_000, 200)),
+        "auto, some of it cached",
+        *("ann", CHAT, "auto", (1_000, 2_000, 0, 5_000, 200)),
         usd=("0.005", "0.004", "0.01"),
     ),
     Asked(

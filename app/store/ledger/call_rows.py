@@ -159,8 +159,15 @@ def _attempts_text(attempts: Sequence[Attempt]) -> str:
 
 
 def _route_text(route: Route) -> str:
-    """Its fields by name: orjson is slow at finding those of a class with slots."""
-    fields = {"tier": route.label, "score": route.score, "reason": route.reason}
+    """Its fields by name: orjson is slow at finding those of a class with slots.
+
+    `features` has for each what was counted and what that added to the score.
+    """
+    fields: dict[str, Any] = {"tier": route.label, "score": route.score, "reason": route.reason}
+    if route.threshold is not None:
+        adds = route.adds
+        fields["threshold"] = route.threshold
+        fields["features"] = {name: (n, adds.get(name, 0)) for name, n in route.counts.items()}
     return orjson.dumps(fields).decode()
 
 

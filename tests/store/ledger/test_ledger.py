@@ -20,6 +20,7 @@ from app.core.errors import (
     RateLimitError,
     UnboundedCost,
 )
+from app.core.routing import Reason, Route
 from app.ports import Hold
 from app.store.database.tables import keys
 from app.store.ledger.windows import GlobalBudget
@@ -138,8 +139,20 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         "routing": {"tier": "haiku", "score": 0.0, "reason": "default"},
         "cache_plan": {"placed": ["system"], "callers": 0, "ttl": "5m", "why": "auto"},
     }
-    assert row["routing"].keys() == {field.name for field in fields(asked.route)}
     assert row["cache_plan"].keys() == {field.name for field in fields(asked.cache_plan)}
+
+
+async def test_a_row_keeps_what_each_feature_added(till: Till) -> None:
+    scored = Route("sonnet", 0.7, Reason.SCORE, 0.5, {"proof": 2, "odd": 1}, {"proof": 0.2})
+    asked = reservation(await till.key(), route=scored)
+    await till.call(asked, 5)
+    assert (await till.row(asked))["routing"] == {
+        "tier": "sonnet",
+        "score": 0.7,
+        "reason": "score",
+        "threshold": 0.5,
+        "features": {"proof": [2, 0.2], "odd": [1, 0]},
+    }
 
 
 async def test_twenty_at_once_on_room_for_ten_lets_ten_in(till: Till) -> None:

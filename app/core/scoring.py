@@ -1,0 +1,98 @@
+"""How hard a request looks: a signed sum over what is counted in it, from 0 easy to 1 hard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log1p
+from typing import TYPE_CHECKING, Literal
+
+from app.core.features import counted
+from app.core.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.core.measure import Measure
+    from app.core.request import Request
+
+DIGITS = 4  # of what is shown and kept
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that is counted, and what the most of it adds to the score.
+
+    The first of them adds most: the share grows with the logarithm of the count, up to `full_at`.
+    `words` are those that count, of the last user turn or of the system prompt; a feature without
+    words is one of `features.MEASURED`.
+    """
+
+    name: str
+    weight: float
+    full_at: int
+    words: tuple[str, ...] = ()
+    of: Literal["turn", "system"] = "turn"
+
+    def share(self, count: int) -> float:
+        """How much of its weight so many of it add, from 0 to 1."""
+        return 1.0 if count >= self.full_at else log1p(count) / log1p(self.full_at)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The features, and where the score begins. `name` tells these weights from others."""
+
+    features: tuple[Feature, ...] = ()
+    base: float = 0.0
+    name: str = "none"
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    @cached_property
+    def turn_words(self) -> Mapping[str, tuple[str, ...]]:
+        """The features that each word of the last user turn counts for."""
+        return self._words_of("turn")
+
+    @cached_property
+    def system_words(self) -> Mapping[str, tuple[str, ...]]:
+        """The same of the system prompt."""
+        return self._words_of("system")
+
+    def _words_of(self, part: str) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for feature in self.features:
+            if feature.of == part:
+                for word in feature.words:
+                    found[word] = (*found.get(word, ()), feature.name)
+        return found
+
+
+@value
+class Scored:
+    """A score from 0 to 1, what was counted, and what each count added to it."""
+
+    value: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    adds: Mapping[str, float] = field(default_factory=dict)
+
+
+def scored(request: Request, size: Measure, weights: Weights) -> Scored:
+    """The score of a request; 0 without weights."""
+    if not weights.features:
+        return Scored(0.0)
+    return weighed(counted(request, size, weights.turn_words, weights.system_words), weights)
+
+
+def weighed(counts: Mapping[str, int], weights: Weights) -> Scored:
+    """The score that the counts come to."""
+    by_name = weights.by_name
+    adds = {
+        name: round(feature.weight * feature.share(count), DIGITS)
+        for name, count in counts.items()
+        if (feature := by_name.get(name)) is not None
+    }
+    total = weights.base + sum(adds.values())
+    return Scored(min(max(round(total, DIGITS), 0.0), 1.0), counts, adds)
