@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from app.config.changes import changes
 from app.config.names import config_warnings
 from app.config.prices import bundled_books
 from app.config.problems import ConfigError, Problem
-from app.config.settings import Settings
+from app.config.settings import DEFAULT_FILE, Settings
+from app.core.errors import LedgerUnavailable
 from app.web.running import Recorder, RunningGateway
 from app.wiring import Boot, global_budget, policy_of, retries_of, upstreams
 
+ACTOR = "config file"
 CONFIG_POLL_S = 1.0
 CONFIG_SETTLES_S = 0.2
 ONLY_AT_START = (
@@ -26,11 +29,15 @@ ONLY_AT_START = (
 )
 
 _log = logging.getLogger("tollkeeper")
+Changes: TypeAlias = tuple[dict[str, Any], dict[str, Any]]
 Stamp: TypeAlias = tuple[int, int, int] | None
 
 
-def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
-    """Take up the file as it is now; one that can't be used changes nothing."""
+def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> Changes | None:
+    """Take up the file as it is now; one that can't be used changes nothing.
+
+    What it changed, as it was and as it is; None where it was refused.
+    """
     try:
         settings = _refuse_empty(boot.settings())
         policy = policy_of(settings)
@@ -38,7 +45,7 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
         running.config_refusal = str(error)
         recorder.reloaded(refused=True)
         _log.error("config refused, the old one stays in force", extra={"problem": str(error)})
-        return
+        return None
     before = running.settings
     for name in needs_restart(before, settings):
         _log.warning("changes with a restart only", extra={"setting": name})
@@ -58,6 +65,7 @@ def reload(running: RunningGateway, boot: Boot, recorder: Recorder) -> None:
     _log.info("config reloaded")
     for warning in config_warnings(settings, bundled_books(), running.gateway.now()):
         _log.warning(warning)
+    return changes(before, settings)
 
 
 def needs_restart(before: Settings, after: Settings) -> list[str]:
@@ -100,7 +108,21 @@ async def follow_config(running: RunningGateway, boot: Boot, recorder: Recorder)
         if asked.is_set() or now != seen:
             asked.clear()
             seen = now
-            reload(running, boot, recorder)
+            await _tell(running, boot, reload(running, boot, recorder))
+
+
+async def _tell(running: RunningGateway, boot: Boot, changed: Changes | None) -> None:
+    """An entry in the audit log: one, however many workers have taken up the file."""
+    if changed is None or not changed[0]:
+        return
+    before, after = changed
+    file = DEFAULT_FILE if boot.config_file is None else boot.config_file
+    try:
+        await running.store.audit.add_once(
+            actor=ACTOR, action="config.reload", target=file.name, before=before, after=after
+        )
+    except LedgerUnavailable:
+        _log.warning("the audit log can't be written", extra={"changed": sorted(after)})
 
 
 async def _settled_stamp(file: Path | None, seen: Stamp) -> Stamp:

@@ -105,6 +105,42 @@ def log_lines(served: Gateway) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
+def test_the_audit_log_tells_what_a_new_file_changed_and_no_secret(served: Gateway) -> None:
+    secret = "upstreams:\n  anthropic: {kind: anthropic, api_key: sk-of-another-account-01,"
+    config = (
+        HALF_PRICE.replace("fallbacks: {}", "routing: {threshold: 0.25}\nfallbacks: {}")
+        + f'{secret} base_url: "${{ANTHROPIC_BASE_URL}}"}}\n'
+        + "budgets: {global: {max_budget_usd: '100.00', window: day}}\n"
+    )
+    reconfigure(served, config)
+    eventually(lambda: shown_input_usd(served) == "0.0000015")
+    eventually(lambda: bool(served.admin("GET", "audit")["data"]))
+    (newest, *_) = served.admin("GET", "audit")["data"]
+    assert (newest["actor"], newest["action"]) == ("config file", "config.reload")
+    assert newest["target"] == "config.yaml"
+    assert newest["details"] == {
+        "before": {
+            "budgets.global.max_budget_usd": None,
+            "budgets.global.window": "month",
+            f"models.{SONNET}.cost_per_token.input": None,
+            f"models.{SONNET}.cost_per_token.output": None,
+            "routing.threshold": "0.5",
+            "upstreams.anthropic.api_key": "[secret]",
+        },
+        "after": {
+            "budgets.global.max_budget_usd": "100.00",
+            "budgets.global.window": "day",
+            f"models.{SONNET}.cost_per_token.input": "0.0000015",
+            f"models.{SONNET}.cost_per_token.output": "0.0000075",
+            "routing.threshold": "0.25",
+            "upstreams.anthropic.api_key": "[secret]",
+        },
+    }
+    hang_up(served)
+    time.sleep(0.5)
+    assert served.admin("GET", "audit")["data"][0]["id"] == newest["id"]
+
+
 def asked(**more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": "Hello"}]
     return {"model": SONNET, "max_tokens": 100, "messages": messages, **more}

@@ -123,7 +123,10 @@ def test_an_orphans_charge_is_its_bound_until_somebody_knows_better(
         assert (shown["spent_usd"], shown["remaining_usd"]) == ("0.0001", "0.9999")
         (newest, *_) = running.first.admin("GET", "audit")["data"]
         assert (newest["action"], newest["target"]) == ("request.settle", row["id"])
-        assert newest["details"] == {"cost_usd": "0.0001", "before": "0.000361"}
+        assert newest["details"] == {
+            "before": {"state": "settled", "cost_usd": "0.000361", "cost_source": "estimated"},
+            "after": {"state": "settled", "cost_usd": "0.0001", "cost_source": "corrected"},
+        }
         for cost in ("0.0002", "-1", "NaN", 0.5):
             with pytest.raises(AssertionError, match="invalid_request"):
                 running.first.admin("POST", settle, {"cost_usd": cost})

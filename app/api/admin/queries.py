@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.store.records.fields import Asked, Usd
+from app.store.records.fields import Asked, Plain, Usd
 from app.store.records.refusals import REFUSAL_FILTERS
-from app.store.records.requests import FILTERS, SORTS, STATES
+from app.store.records.requests import COST_SOURCES, FILTERS, SORTS, STATES
 from app.store.records.spend import GROUPS, SPEND_FILTERS
 
+MOST_NOTE_CHARS = 500
 _GROUP = "|".join(GROUPS)
 _DAY_OR_MOMENT = {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
 # What the store checks stands in the description alone: the store's refusal says more.
@@ -29,6 +30,10 @@ TimeTo = Annotated[
         description="A day, UTC, or a moment; excluded.",
         json_schema_extra=_DAY_OR_MOMENT,
     ),
+]
+Format = Annotated[
+    Literal["json", "csv"] | None,
+    Field(description="Instead of an `accept` header; CSV holds all rows, whatever the limit."),
 ]
 TeamName = Annotated[str | None, Field(description="A team's id or name.")]
 ModelName = Annotated[str | None, Field(description="A model's id, an alias or a tier.")]
@@ -78,6 +83,14 @@ class RequestsQuery(PageQuery):
     min_cost_usd: Annotated[
         str | None, Field(json_schema_extra={"pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$"})
     ] = None
+    cost_source: Annotated[
+        str | None,
+        Field(
+            description="How far the cost can be trusted.",
+            json_schema_extra={"enum": [*COST_SOURCES]},
+        ),
+    ] = None
+    format: Format = None
     sort: Annotated[
         str,
         Field(description="Newest or dearest first.", json_schema_extra={"enum": [*SORTS]}),
@@ -105,6 +118,7 @@ class Correction(Asked):
     """What a call really cost."""
 
     cost_usd: Usd
+    note: Annotated[Plain, Field(max_length=MOST_NOTE_CHARS)] | None = None
 
 
 def _given(query: BaseModel, known: tuple[str, ...]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from app.api.admin import answers
 from app.api.admin.door import AdminRoute
@@ -19,12 +21,17 @@ from app.api.admin.queries import (
 )
 from app.api.operations import running_gateway
 from app.config.catalog import price_rows
+from app.core.csv_text import CSV_TYPE, wants_csv
 from app.core.money import nano_usd
 from app.store.records.fields import KeyChange, NewKey, NewTeam, Rotation, TeamChange, unserved
 from app.store.records.model_names import meant_model, with_known_models
+from app.store.records.request_table import as_csv
 from app.web.running import RunningGateway
 
 WARNING = "x-tollkeeper-warning"
+CSV_TOO: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
+}
 
 router = APIRouter(
     prefix="/admin",
@@ -101,10 +108,18 @@ async def change_team(running: Running, team_id: Id, asked: TeamChange) -> Respo
     return _json(await running.store.teams.update(team_id, asked.given()))
 
 
-@router.get("/requests", response_model=answers.RequestList)
-async def list_requests(running: Running, asked: Annotated[RequestsQuery, Query()]) -> Response:
-    """Calls, newest or dearest first, by whose they were, what became of them and when."""
+@router.get("/requests", response_model=answers.RequestList, responses=CSV_TOO)
+async def list_requests(
+    request: Request, running: Running, asked: Annotated[RequestsQuery, Query()]
+) -> Response:
+    """Calls, newest or dearest first, by whose they were, what became of them and when.
+
+    As CSV they are all there, whatever the `limit`.
+    """
     filters = _with_model_meant(asked.filters(), running)
+    if wants_csv(request.headers.get("accept", ""), asked.format):
+        chunks = running.store.requests.each(filters, sort=asked.sort, cursor=asked.cursor)
+        return await _csv(as_csv(chunks))
     found = running.store.requests.list(
         filters, sort=asked.sort, cursor=asked.cursor, limit=asked.limit
     )
@@ -123,7 +138,10 @@ async def get_request(running: Running, request_id: Id) -> Response:
 @router.post("/requests/{request_id}/settle", response_model=answers.RequestDetails)
 async def settle_request(running: Running, request_id: Id, asked: Correction) -> Response:
     """Correct what an orphaned or estimated call cost."""
-    return _json(await running.store.requests.correct(request_id, nano_usd(asked.cost_usd)))
+    corrected = running.store.requests.correct(
+        request_id, nano_usd(asked.cost_usd), note=asked.note
+    )
+    return _json(await corrected)
 
 
 @router.get("/refusals", response_model=answers.RefusalList)
@@ -166,6 +184,18 @@ def _with_model_meant(filters: dict[str, str], running: RunningGateway) -> dict[
         return filters
     catalog = running.gateway.policy.catalog
     return {**filters, "model": meant_model(filters["model"], catalog)}
+
+
+async def _csv(pieces: AsyncIterator[str]) -> Response:
+    """All of it, piece by piece; what is wrong with the request is found with the first two."""
+    head, first = await anext(pieces), await anext(pieces, "")
+
+    async def rest() -> AsyncIterator[str]:
+        yield head + first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(rest(), media_type=CSV_TYPE)
 
 
 def _json(body: Any, status: int = 200, warnings: list[str] | None = None) -> Response:  # noqa: ANN401

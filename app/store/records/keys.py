@@ -66,7 +66,13 @@ class Keys:
                 )
             )
             connection.execute(insert(key_secrets).values(sha256=_sha256(secret), key_id=key_id))
-            audit.note(connection, actor=actor, action="key.create", target=key_id, details=given)
+            audit.note(
+                connection,
+                actor=actor,
+                action="key.create",
+                target=key_id,
+                details=audit.changed(None, given),
+            )
             return _read(connection, key_id)
 
         return await self._change(create), secret
@@ -108,16 +114,21 @@ class Keys:
         values = columns(given)
 
         def change(connection: Connection) -> dict[str, Any]:
-            _read(connection, key_id)
+            was = _read(connection, key_id)
             _fit(connection, values)
             if values:
                 connection.execute(update(keys).where(keys.c.id == key_id).values(**values))
                 if "budget_window" in values:
                     follow_window(connection, "key", key_id, values["budget_window"])
-                audit.note(
-                    connection, actor=actor, action="key.update", target=key_id, details=given
+            becomes = _read(connection, key_id)
+            if values:
+                details = audit.changed(
+                    *({name: of[name] for name in given} for of in (was, becomes))
                 )
-            return _read(connection, key_id)
+                audit.note(
+                    connection, actor=actor, action="key.update", target=key_id, details=details
+                )
+            return becomes
 
         return await self._change(change)
 
@@ -129,7 +140,8 @@ class Keys:
         secret = new_secret()
 
         def rotate(connection: Connection) -> dict[str, Any]:
-            if _read(connection, key_id)["revoked_at"] is not None:
+            was = _read(connection, key_id)
+            if was["revoked_at"] is not None:
                 raise BadRequest(f"the key {key_id!r} is revoked")
             now_us = clock_us(connection)
             ends_us = now_us + overlap_s * US_PER_S
@@ -148,9 +160,11 @@ class Keys:
             connection.execute(
                 update(keys).where(keys.c.id == key_id).values(prefix=secret[:PREFIX_CHARS])
             )
-            details = {"overlap_s": overlap_s, "old_secret_until": iso(ends_us)}
+            becomes = _read(connection, key_id)
+            details = audit.changed({"prefix": was["prefix"]}, {"prefix": becomes["prefix"]})
+            details |= {"overlap_s": overlap_s, "old_secret_until": iso(ends_us)}
             audit.note(connection, actor=actor, action="key.rotate", target=key_id, details=details)
-            return _read(connection, key_id)
+            return becomes
 
         return await self._change(rotate), secret
 
@@ -158,11 +172,13 @@ class Keys:
         """End the key for good; a second time changes nothing.  Raises NotFound."""
 
         def revoke(connection: Connection) -> dict[str, Any]:
-            if _read(connection, key_id)["revoked_at"] is None:
-                connection.execute(
-                    update(keys).where(keys.c.id == key_id).values(revoked_us=clock_us(connection))
-                )
-                audit.note(connection, actor=actor, action="key.revoke", target=key_id, details={})
+            was = _read(connection, key_id)
+            if was["revoked_at"] is not None:
+                return was
+            now_us = clock_us(connection)
+            connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_us=now_us))
+            details = audit.changed({"revoked_at": None}, {"revoked_at": iso(now_us)})
+            audit.note(connection, actor=actor, action="key.revoke", target=key_id, details=details)
             return _read(connection, key_id)
 
         return await self._change(revoke)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Row, tuple_
 
@@ -15,6 +16,19 @@ MOST_LIMIT = 1_000
 BY_TIME = "created_us"
 
 Page = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A page of a list, and the cursor to the next one, if there is one."""
+
+    rows: Sequence[T]
+    next_cursor: str | None
+
+    def page(self, shown: Callable[[T], dict[str, Any]]) -> Page:
+        """As the admin API answers it."""
+        return {"data": [shown(row) for row in self.rows], "next_cursor": self.next_cursor}
 
 
 def checked_limit(limit: int) -> int:
@@ -47,21 +61,24 @@ def before(
     return [tuple_(order, row_id) < tuple_(min(int(number), MOST_STORED), last_id)]
 
 
-def page(
+def page(rows: Sequence[Row[Any]], limit: int, shown: Callable[[Row[Any]], dict[str, Any]]) -> Page:
+    """`rows` hold one more than `limit` when there is a next page; sorted by when."""
+    return listed(rows, limit, shown).page(dict)
+
+
+def listed(
     rows: Sequence[Row[Any]],
     limit: int,
-    shown: Callable[[Row[Any]], dict[str, Any]],
+    made: Callable[[Row[Any]], T],
     by: Column[int] | None = None,
-) -> Page:
-    """`rows` hold one more than `limit` when there is a next page; sorted by when, or `by`."""
+) -> Listed[T]:
+    """The same as values that are `made` of the rows; sorted by when, or `by`."""
     more = len(rows) > limit
     last = rows[limit - 1] if more else None
     name = BY_TIME if by is None else by.name
     mark = "" if by is None else _mark(by)
-    return {
-        "data": [shown(row) for row in rows[:limit]],
-        "next_cursor": None if last is None else f"{mark}{getattr(last, name)}-{last.id}",
-    }
+    cursor = None if last is None else f"{mark}{getattr(last, name)}-{last.id}"
+    return Listed([made(row) for row in rows[:limit]], cursor)
 
 
 def _mark(order: Column[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -15,12 +16,28 @@ from app.store.database.engine import Database, FailClosed
 from app.store.database.moments import iso
 from app.store.database.tables import refusals
 from app.store.records.fields import clean_text, unknown
-from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
+from app.store.records.pages import DEFAULT_LIMIT, Listed, Page, before, checked_limit, listed
 from app.store.records.ranges import range_of
 from app.store.records.refusal_queue import RefusalQueue
 
 REFUSAL_FILTERS: Final = ("key_id", "code", "from", "to")
 REFUSED: Final = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalView:
+    """A call that was refused before its hold, or `calls` of them; `budget` as a 402 tells it."""
+
+    id: str
+    created_us: int
+    key_id: str | None
+    status: int
+    code: str
+    message: str
+    model: str | None
+    dialect: str | None
+    budget: Mapping[str, Any] | None
+    calls: int
 
 
 class Refusals:
@@ -40,6 +57,17 @@ class Refusals:
         cursor: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> Page:
+        """As `listed`, in JSON objects."""
+        found = await self.listed(filters, cursor=cursor, limit=limit)
+        return found.page(refusal_json)
+
+    async def listed(
+        self,
+        filters: Mapping[str, str] | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Listed[RefusalView]:
         """Newest first; `filters` of REFUSAL_FILTERS.  Raises BadRequest."""
         limit = checked_limit(limit)
         wanted = {name: clean_text(text) for name, text in (filters or {}).items()}
@@ -57,7 +85,7 @@ class Refusals:
         )
         await self.written()
         rows = await self._database.run(lambda connection: connection.execute(statement).all())
-        return page(rows, limit, _shown)
+        return listed(rows, limit, _viewed)
 
     async def written(self) -> None:
         """Write what this process has not yet written, if that can be done now."""
@@ -65,26 +93,36 @@ class Refusals:
             await self._queue.written()
 
 
-def refused_request(connection: Connection, request_id: str) -> dict[str, Any] | None:
-    """A refused call where a row of the ledger is looked for; None if it was no such call."""
+def refusal_of(connection: Connection, request_id: str) -> RefusalView | None:
+    """The refused call of that id, if there is one."""
     found = select(refusals).where(refusals.c.id == request_id)
     row = connection.execute(found).one_or_none()
-    if row is None:
-        return None
-    return _shown(row) | {"error_code": row.code, "cost_usd": "0.00"}
+    return None if row is None else _viewed(row)
 
 
-def _shown(row: Row[Any]) -> dict[str, Any]:
+def refused_request_json(view: RefusalView) -> dict[str, Any]:
+    """A refused call where a row of the ledger is asked for."""
+    return refusal_json(view) | {"error_code": view.code, "cost_usd": "0.00"}
+
+
+def refusal_json(view: RefusalView) -> dict[str, Any]:
+    """The JSON object."""
     return {
-        "id": row.id,
+        "id": view.id,
         "state": REFUSED,
-        "created_at": iso(row.created_us),
-        "key_id": row.key_id,
-        "dialect": row.dialect,
-        "model": row.model,
-        "status": row.status,
-        "code": row.code,
-        "message": row.message,
-        "budget": None if row.budget is None else orjson.loads(row.budget),
-        "count": row.calls,
+        "created_at": iso(view.created_us),
+        "key_id": view.key_id,
+        "dialect": view.dialect,
+        "model": view.model,
+        "status": view.status,
+        "code": view.code,
+        "message": view.message,
+        "budget": None if view.budget is None else dict(view.budget),
+        "count": view.calls,
     }
+
+
+def _viewed(row: Row[Any]) -> RefusalView:
+    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's documented name
+    budget = values["budget"]
+    return RefusalView(**values | {"budget": None if budget is None else orjson.loads(budget)})

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, get_args
 
-import orjson
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, select
 
-from app.core.errors import BadRequest, NotFound
+from app.core.ended import CostSource
+from app.core.errors import BadRequest, LedgerUnavailable, NotFound
 from app.core.money import MOST_USD, NANO_PER_USD, nano_usd, usd_text
 from app.store.database.engine import Database, FailClosed
-from app.store.database.moments import iso
-from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS, requests
+from app.store.database.tables import requests
 from app.store.ledger.corrections import Change, move_rows
 from app.store.ledger.statements import Statements
 from app.store.records import audit
 from app.store.records.fields import clean_text, unknown
-from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
+from app.store.records.pages import DEFAULT_LIMIT, Listed, Page, before, checked_limit, listed
 from app.store.records.ranges import range_of
-from app.store.records.refusals import refused_request
+from app.store.records.refusals import RefusalView, refusal_of, refused_request_json
+from app.store.records.request_views import (
+    VIEWED,
+    VIEWED_WHOLE,
+    RequestDetails,
+    RequestView,
+    request_json,
+    viewed,
+    viewed_whole,
+)
 from app.store.records.tags import has_tag
 from app.store.records.teams import ids_of_team
 
 STATES = ("reserved", "settled", "released", "orphaned")
 FILTERS: Final = (
-    *("key_id", "team", "model", "status", "state", "tag", "user", "conversation"),
-    *("min_cost_usd", "from", "to"),
+    *("key_id", "team", "model", "status", "state", "cost_source", "tag", "user"),
+    *("conversation", "min_cost_usd", "from", "to"),
 )
 SORTS: Final = ("created", "cost")
-_AS_THEY_ARE = (
-    *("id", "key_id", "state", "dialect", "requested_model", "model", "route_reason"),
-    *("upstream", "upstream_request_id", "upstream_message_id", "attempts"),
-    *(*TOKEN_COLUMNS, "cost_source", "status", "error_code", "latency_ms", "ttft_ms"),
-    *("stream", "end_user", "conversation", "cache_miss_reason"),
-)
-_DETAILS = ("attempt_details", "rates", "routing", "cache_plan")
-_SHOWN = (
-    *_AS_THEY_ARE,
-    *("created_us", "cost_nano_usd", "other_nano_usd", "cache_savings_nano_usd", "tags"),
-    *("routing_savings_nano_usd", "cache_discount_nano_usd", "reserved_nano_usd"),
-    "cache_miss_nano_usd",
-    *(f"{category}_nano_usd" for category in COST_CATEGORIES),
-)
+COST_SOURCES: Final = get_args(CostSource)
+ROWS_AT_ONCE = 250
 
 
 class Requests:
@@ -52,6 +48,24 @@ class Requests:
         self._database = FailClosed(database)
         self._statements = Statements(database.dialect)
 
+    async def listed(
+        self,
+        filters: Mapping[str, str] | None = None,
+        *,
+        sort: str = "created",
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Listed[RequestView]:
+        """`filters` of FILTERS; `status` is an HTTP status or a row's state.
+
+        Newest first, or dearest first where `sort` is `cost`. Raises BadRequest.
+        """
+        limit = checked_limit(limit)
+        statement, order = self._sorted(filters or {}, sort)
+        wanted = statement.where(*before(cursor, order, requests.c.id)).limit(limit + 1)
+        rows = await self._database.run(lambda connection: connection.execute(wanted).all())
+        return listed(rows, limit, viewed, by=order)
+
     async def list(
         self,
         filters: Mapping[str, str] | None = None,
@@ -60,37 +74,51 @@ class Requests:
         cursor: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> Page:
-        """`filters` of FILTERS; `status` is an HTTP status or a row's state.
+        """The same as JSON objects."""
+        found = await self.listed(filters, sort=sort, cursor=cursor, limit=limit)
+        return found.page(request_json)
 
-        Newest first, or dearest first where `sort` is `cost`. Raises BadRequest.
-        """
-        limit = checked_limit(limit)
-        if sort not in SORTS:
-            raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
-        order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
-        statement = (
-            select(*(requests.c[name] for name in _SHOWN))
-            .where(*_conditions(filters or {}, self._database.dialect.name))
-            .where(*before(cursor, order, requests.c.id))
-            .order_by(order.desc(), requests.c.id.desc())
-            .limit(limit + 1)
-        )
-        rows = await self._database.run(lambda connection: connection.execute(statement).all())
-        return page(rows, limit, _shown, by=order)
+    async def each(
+        self,
+        filters: Mapping[str, str] | None = None,
+        *,
+        sort: str = "created",
+        cursor: str | None = None,
+        at_once: int = ROWS_AT_ONCE,
+    ) -> AsyncIterator[Sequence[RequestView]]:
+        """All of them, some at a time: no more than that is in memory, or in one transaction."""
+        while True:
+            found = await self.listed(filters, sort=sort, cursor=cursor, limit=at_once)
+            yield found.rows
+            cursor = found.next_cursor
+            if cursor is None:
+                return
 
-    async def get(self, request_id: str) -> dict[str, Any]:
-        """The row with `attempt_details`, `rates`, `routing`, `cache_plan`, or the refused call.
-
-        Raises NotFound.
-        """
+    async def found(self, request_id: str) -> RequestDetails | RefusalView:
+        """The row with all it takes to do its sum again, or the refused call.  Raises NotFound."""
         return await self._database.run(lambda connection: _any(connection, request_id))
 
+    async def get(self, request_id: str) -> dict[str, Any]:
+        """The same as a JSON object."""
+        found = await self.found(request_id)
+        return (
+            request_json(found)
+            if isinstance(found, RequestDetails)
+            else refused_request_json(found)
+        )
+
     async def correct(
-        self, request_id: str, cost_nano_usd: int, *, actor: str = audit.ADMIN
+        self,
+        request_id: str,
+        cost_nano_usd: int,
+        *,
+        note: str | None = None,
+        actor: str = audit.ADMIN,
     ) -> dict[str, Any]:
         """Replace a guessed cost; windows and roll-ups follow in the same transaction.
 
-        Raises NotFound, and BadRequest unless the row is orphaned or estimated.
+        `note` says why, for the audit log. Raises NotFound, and BadRequest unless the row is
+        orphaned or estimated.
         """
         if not 0 <= cost_nano_usd <= MOST_USD * NANO_PER_USD:
             raise BadRequest(f"cost_usd must be between 0 and {MOST_USD}", param="cost_usd")
@@ -105,19 +133,37 @@ class Requests:
             return Change("settled", cost_nano_usd, "corrected", row.status, row.error_code)
 
         def correct(connection: Connection) -> dict[str, Any]:
-            before_usd = _read(connection, request_id)["cost_usd"]
-            move_rows(connection, self._statements, [request_id], change)
-            details = {"cost_usd": usd_text(cost_nano_usd), "before": before_usd}
+            was = _read(connection, request_id)
+            if not move_rows(connection, self._statements, [request_id], change):
+                raise LedgerUnavailable("another process is changing this row: try again")
+            becomes = _read(connection, request_id)
+            details = audit.changed(_cost_of(was), _cost_of(becomes))
             audit.note(
                 connection,
                 actor=actor,
                 action="request.settle",
                 target=request_id,
-                details=details,
+                details=details if note is None else {**details, "note": clean_text(note)},
             )
-            return _read(connection, request_id)
+            return request_json(becomes)
 
         return await self._database.write(correct)
+
+    def _sorted(self, filters: Mapping[str, str], sort: str) -> tuple[Select[Any], Column[int]]:
+        if sort not in SORTS:
+            raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
+        order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
+        conditions = _conditions(filters, self._database.dialect.name)
+        statement = select(*VIEWED).where(*conditions)
+        return statement.order_by(order.desc(), requests.c.id.desc()), order
+
+
+def _cost_of(view: RequestView) -> dict[str, str | None]:
+    return {
+        "state": view.state,
+        "cost_usd": usd_text(view.cost_nano_usd),
+        "cost_source": view.cost_source,
+    }
 
 
 def _conditions(filters: Mapping[str, str], dialect: str) -> list[ColumnElement[bool]]:
@@ -141,6 +187,8 @@ def _conditions(filters: Mapping[str, str], dialect: str) -> list[ColumnElement[
         found.append(_status(wanted["status"]))
     if "state" in wanted:
         found.append(_state(wanted["state"]))
+    if "cost_source" in wanted:
+        found.append(_cost_source(wanted["cost_source"]))
     if "min_cost_usd" in wanted:
         found.append(requests.c.cost_nano_usd >= _least(wanted["min_cost_usd"]))
     return found
@@ -159,6 +207,13 @@ def _state(wanted: str) -> ColumnElement[bool]:
     return requests.c.state == wanted
 
 
+def _cost_source(wanted: str) -> ColumnElement[bool]:
+    if wanted not in COST_SOURCES:
+        allowed = ", ".join(COST_SOURCES)
+        raise BadRequest(f"cost_source must be one of {allowed}", param="cost_source")
+    return requests.c.cost_source == wanted
+
+
 def _status(wanted: str) -> ColumnElement[bool]:
     if wanted in STATES:
         return requests.c.state == wanted
@@ -167,46 +222,19 @@ def _status(wanted: str) -> ColumnElement[bool]:
     raise BadRequest(f"status must be an HTTP status or one of {', '.join(STATES)}", param="status")
 
 
-def _any(connection: Connection, request_id: str) -> dict[str, Any]:
+def _any(connection: Connection, request_id: str) -> RequestDetails | RefusalView:
     try:
         return _read(connection, request_id)
     except NotFound:
-        found = refused_request(connection, request_id)
+        found = refusal_of(connection, request_id)
         if found is None:
             raise
         return found
 
 
-def _read(connection: Connection, request_id: str) -> dict[str, Any]:
-    columns = [requests.c[name] for name in (*_SHOWN, *_DETAILS)]
-    row = connection.execute(select(*columns).where(requests.c.id == request_id)).one_or_none()
+def _read(connection: Connection, request_id: str) -> RequestDetails:
+    wanted = select(*VIEWED_WHOLE).where(requests.c.id == request_id)
+    row = connection.execute(wanted).one_or_none()
     if row is None:
         raise NotFound(f"there is no request {request_id!r}")
-    fields = row._mapping  # noqa: SLF001  # SQLAlchemy's documented name
-    details = {
-        name: None if fields[name] is None else orjson.loads(fields[name]) for name in _DETAILS
-    }
-    return _shown(row) | details
-
-
-def _shown(row: Row[Any]) -> dict[str, Any]:
-    fields = row._mapping  # noqa: SLF001  # SQLAlchemy's documented name
-    shown = {name: fields[name] for name in _AS_THEY_ARE}
-    discount, missed = row.cache_discount_nano_usd, row.cache_miss_nano_usd
-    return shown | {
-        "created_at": iso(row.created_us),
-        "cost_usd": usd_text(row.cost_nano_usd),
-        "cost_details": _cost_details(fields, row.other_nano_usd),
-        "cache_savings_usd": usd_text(row.cache_savings_nano_usd),
-        "routing_savings_usd": usd_text(row.routing_savings_nano_usd),
-        "cache_discount_usd": None if discount is None else usd_text(discount),
-        "cache_miss_usd": None if missed is None else usd_text(missed),
-        "reserved_usd": usd_text(row.reserved_nano_usd),
-        "tags": [] if row.tags is None else orjson.loads(row.tags),
-    }
-
-
-def _cost_details(fields: Mapping[Any, Any], other_nano_usd: int) -> dict[str, str]:
-    """They add up to the cost: `other` holds bounds that stayed charged, or a correction."""
-    details = {name: usd_text(fields[f"{name}_nano_usd"]) for name in COST_CATEGORIES}
-    return details | ({"other": usd_text(other_nano_usd)} if other_nano_usd else {})
+    return viewed_whole(row)

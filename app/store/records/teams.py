@@ -37,7 +37,13 @@ class Teams:
             connection.execute(
                 insert(teams).values(id=team_id, created_us=clock_us(connection), **values)
             )
-            audit.note(connection, actor=actor, action="team.create", target=team_id, details=given)
+            audit.note(
+                connection,
+                actor=actor,
+                action="team.create",
+                target=team_id,
+                details=audit.changed(None, given),
+            )
             return _read(connection, team_id)
 
         return await self._database.write(create)
@@ -71,17 +77,22 @@ class Teams:
         values = columns(given)
 
         def change(connection: Connection) -> dict[str, Any]:
-            _read(connection, team_id)
+            was = _read(connection, team_id)
             if "name" in values:
                 _refuse_taken_name(connection, values["name"], team_id)
             if values:
                 connection.execute(update(teams).where(teams.c.id == team_id).values(**values))
                 if "budget_window" in values:
                     follow_window(connection, "team", team_id, values["budget_window"])
-                audit.note(
-                    connection, actor=actor, action="team.update", target=team_id, details=given
+            becomes = _read(connection, team_id)
+            if values:
+                details = audit.changed(
+                    *({name: of[name] for name in given} for of in (was, becomes))
                 )
-            return _read(connection, team_id)
+                audit.note(
+                    connection, actor=actor, action="team.update", target=team_id, details=details
+                )
+            return becomes
 
         return await self._database.write(change)
 

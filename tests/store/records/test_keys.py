@@ -12,6 +12,7 @@ import pytest
 
 from app.core.errors import BadRequest, NotFound
 from app.store.database.moments import microseconds
+from app.store.records.audit import Audit
 from tests.store.ledger.till import CENT, HAIKU, Till, close_till, open_till, reservation
 
 
@@ -343,10 +344,49 @@ async def test_every_change_is_in_the_audit_log_and_no_secret(till: Till) -> Non
         ("key.create", shown["id"]),
     ]
     assert [entry["actor"] for entry in entries] == ["admin"] * 4 + ["ann"]
-    assert entries[3]["details"] == {"rpm": 5}
+    details = [entry["details"] for entry in entries]
+    assert details[0] == {"before": None, "after": {"name": "t"}}
+    assert details[1]["before"] == {"revoked_at": None}
+    assert details[1]["after"]["revoked_at"].endswith("Z")
+    assert details[2]["before"] == {"prefix": secret[:9]}
+    assert (details[2]["after"], details[2]["overlap_s"]) == ({"prefix": newer[:9]}, 60)
+    assert details[3] == {"before": {"rpm": None}, "after": {"rpm": 5}}
+    assert details[4] == {"before": None, "after": {"name": "n"}}
     assert rest["next_cursor"] is None
     assert secret not in str(entries)
     assert newer not in str(entries)
+
+
+async def test_a_change_tells_what_it_was_before_and_nothing_that_stayed(till: Till) -> None:
+    team = await till.teams.create({"name": "t", "max_budget_usd": "5.00"})
+    await till.teams.update(team["id"], {"max_budget_usd": None, "budget_window": "day"})
+    key = await till.key(max_budget_usd="1.00", models=["haiku"])
+    await till.keys.update(key.id, {"max_budget_usd": "2.5", "team": "t", "models": None})
+    newest, _, of_team, _ = (await till.audit.list())["data"]
+    assert newest["details"] == {
+        "before": {"max_budget_usd": "1.00", "team": None, "models": ["haiku"]},
+        "after": {"max_budget_usd": "2.50", "team": team["id"], "models": None},
+    }
+    assert of_team["details"] == {
+        "before": {"max_budget_usd": "5.00", "budget_window": "none"},
+        "after": {"max_budget_usd": None, "budget_window": "day"},
+    }
+
+
+async def test_what_every_worker_tells_is_heard_once(till: Till) -> None:
+    before, after = {"routing.threshold": "0.5"}, {"routing.threshold": "0.4"}
+    told = {"actor": "config file", "action": "config.reload", "target": "config.yaml"}
+    await asyncio.gather(
+        *(Audit(till.database).add_once(**told, before=before, after=after) for _ in range(4))
+    )
+    await till.audit.add_once(**told, before=after, after=before)
+    await till.audit.add(actor="dashboard", action="login", target="key_1", details={})
+    entries = (await till.audit.list())["data"]
+    assert [entry["details"] for entry in entries] == [
+        {},
+        {"before": after, "after": before},
+        {"before": before, "after": after},
+    ]
 
 
 def stored_bytes(folder: Path) -> bytes:

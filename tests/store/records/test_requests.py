@@ -6,6 +6,7 @@ import pytest
 
 from app.core.errors import APITimeoutError, BadRequest, RateLimitError
 from app.core.misses import Miss, MissReason
+from app.store.records.request_views import RequestDetails, request_json
 from tests.store.ledger.till import CENT, HAIKU, Till, charge, reservation
 
 SONNET = "claude-sonnet-4-6"
@@ -60,6 +61,49 @@ async def test_rows_are_listed_newest_first_and_filtered(till: Till) -> None:
     assert "rates" not in first["data"][0]
 
 
+async def test_rows_are_found_by_how_far_their_cost_can_be_trusted(till: Till) -> None:
+    key = await till.key()
+    exact, guessed, settled = (reservation(key) for _ in range(3))
+    await till.call(exact, 5)
+    for each in (guessed, settled):
+        await till.fail(each, APITimeoutError("silence"))
+    await till.requests.correct(settled.request_id, 5)
+    found = {
+        source: [row["id"] for row in (await till.requests.list({"cost_source": source}))["data"]]
+        for source in ("computed", "estimated", "corrected", "billed")
+    }
+    assert found == {
+        "computed": [exact.request_id],
+        "estimated": [guessed.request_id],
+        "corrected": [settled.request_id],
+        "billed": [],
+    }
+
+
+async def test_all_rows_come_some_at_a_time_each_once(till: Till) -> None:
+    key = await till.key()
+    asked = [reservation(key) for _ in range(7)]
+    for each, cost in zip(asked, (3, 1, 3, 2, 3, 1, 2), strict=True):
+        await till.call(each, cost)
+    for sort in ("created", "cost"):
+        whole = (await till.requests.listed(sort=sort)).rows
+        chunks = [views async for views in till.requests.each(sort=sort, at_once=2)]
+        assert [len(views) for views in chunks] == [2, 2, 2, 1]
+        assert [view for views in chunks for view in views] == list(whole)
+        assert len(whole) == 7
+
+
+async def test_a_row_as_a_value_has_whole_numbers_and_adds_up(till: Till) -> None:
+    asked = reservation(await till.key(), tags=("a=b",))
+    await till.call(asked, 1_000)
+    found = await till.requests.found(asked.request_id)
+    assert isinstance(found, RequestDetails)
+    assert (found.cost_nano_usd, sum(found.costs.values())) == (1_000, 1_000)
+    assert (found.prompt_tokens, found.tags) == (3 + 40 + 500, ("a=b",))
+    assert found.rates == {"model": HAIKU}
+    assert request_json(found) == await till.row(asked)
+
+
 async def test_the_dearest_come_first_when_asked_for_page_by_page(till: Till) -> None:
     key = await till.key()
     asked = [reservation(key) for _ in range(5)]
@@ -90,6 +134,7 @@ async def test_the_dearest_come_first_when_asked_for_page_by_page(till: Till) ->
     ("filters", "param"),
     [
         ({"state": "done"}, "state"),
+        ({"cost_source": "sure"}, "cost_source"),
         ({"min_cost_usd": "-1"}, "min_cost_usd"),
         ({"min_cost_usd": "1e-3"}, "min_cost_usd"),
         ({"from": "2026-11-02", "to": "2026-11-01"}, "to"),
@@ -113,7 +158,7 @@ async def test_a_correction_moves_every_sum(till: Till) -> None:
     asked = reservation(key, 3 * CENT)
     await till.fail(asked, APITimeoutError("silence"))
     assert await till.sums(key) == ("0.03", "0.00", "0.02")
-    row = await till.requests.correct(asked.request_id, 12_000_000, actor="ann")
+    row = await till.requests.correct(asked.request_id, 12_000_000, actor="ann", note="as billed")
     assert (row["state"], row["cost_source"], row["cost_usd"]) == ("settled", "corrected", "0.012")
     assert row["cost_details"]["other"] == "0.012"
     assert await till.sums(key) == ("0.012", "0.00", "0.038")
@@ -123,7 +168,11 @@ async def test_a_correction_moves_every_sum(till: Till) -> None:
     assert (await till.reports.spend())["total_cost_usd"] == "0.012"
     entry = (await till.audit.list(limit=1))["data"][0]
     assert (entry["actor"], entry["target"]) == ("ann", asked.request_id)
-    assert entry["details"] == {"cost_usd": "0.012", "before": "0.03"}
+    assert entry["details"] == {
+        "before": {"state": "settled", "cost_usd": "0.03", "cost_source": "estimated"},
+        "after": {"state": "settled", "cost_usd": "0.012", "cost_source": "corrected"},
+        "note": "as billed",
+    }
 
 
 async def test_only_a_guess_can_be_corrected(till: Till) -> None:
