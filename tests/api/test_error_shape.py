@@ -503,7 +503,7 @@ FIELDS = [
     ("POST", "teams", '{"name": "x", "rpm": 5}', "rpm", ""),
     ("PATCH", "teams/team_1", '{"budget": "1.00"}', "budget", ""),
     ("POST", "requests/req_1/settle", '{"cost": "1.00"}', "cost", "cost_usd"),
-    ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "note": ""}', "note", ""),
+    ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "why": ""}', "why", ""),
 ]
 
 
