@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from app.core.misses import Miss
     from app.core.preparation import Prepared
     from app.core.pricing import Prices
+    from app.core.usage import Usage
+
+FEWEST_BYTES, MOST_BYTES = 1.5, 8.0  # of a token, whatever the text
 
 
 class Recollection:
@@ -84,7 +87,19 @@ class Recollection:
         )
         tried = Tried(plan.placed, plan.callers, written, read)
         saved = charge.uncached_nano_usd - charge.cost.total
-        self._gateway.memory.learn(Lesson(self._asked, ended.model, warm, tried, saved))
+        known = self.recalled
+        self._gateway.memory.learn(
+            Lesson(
+                self._asked,
+                ended.model,
+                warm,
+                tried,
+                saved,
+                known.gap_s,
+                known.behind,
+                _bytes_per_token(plan.prompt_bytes, usage),
+            )
+        )
 
     def _known_hour_tokens(self, model: str) -> int:
         thread = self.recalled.thread
@@ -98,3 +113,11 @@ def _prices(model: str | None, prepared: Prepared) -> Prices:
     if listed is None or listed.schedule[0].effective_from > prepared.day:
         return prepared.prices
     return prices_on(listed.schedule, prepared.day)
+
+
+def _bytes_per_token(prompt_bytes: int, usage: Usage) -> float | None:
+    """None where the counts are of more than one prompt, or not of this one."""
+    tokens = usage.prompt_tokens
+    if not prompt_bytes or not tokens or usage.parts:
+        return None
+    return min(max(prompt_bytes / tokens, FEWEST_BYTES), MOST_BYTES)

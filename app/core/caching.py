@@ -37,12 +37,16 @@ class CacheRules:
 
 @value
 class CachePlan:
-    """What was placed, what the caller had placed, and the longest lifetime among them all."""
+    """What was placed, what the caller had placed, and the longest lifetime among them all.
+
+    `prompt_bytes` is the size that the prompt's tokens were guessed from; 0: nobody asked.
+    """
 
     placed: tuple[Place, ...] = ()
     callers: int = 0
     ttl: Ttl | None = None
     why: str = ""
+    prompt_bytes: int = 0
 
 
 def plan(

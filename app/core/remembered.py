@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HOUR_S = 3_600
 FIVE_MINUTES_S = 300
+SURELY_KEPT_S = 290  # what was written or read for five minutes so long ago is still there
 MOST_GAPS = 5
 MOST_MODELS = 4  # with a warm prefix, in one thread
 MOST_THREADS = 16  # of agents, in one conversation
@@ -66,7 +67,8 @@ class Thread:
     """One agent's calls within a conversation: they share a beginning.
 
     `model` answered last; `warm` is by model, the last used last; `gaps_s` are the pauses between
-    the last calls, the newest last.
+    the last calls, the newest last. `unread` calls in a row read nothing though the one before
+    had just written or read.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Thread:
     calls: int = 1
     gaps_s: tuple[float, ...] = ()
     tried: Tried | None = None
+    unread: int = 0
 
 
 @value
@@ -90,9 +93,11 @@ class Conversation:
 class Shared:
     """A prompt's tools and system prompt at one model, over all conversations of a virtual key.
 
-    `opened` threads began with it, of which `found` read something of it; `unread` writes in a row
-    were followed by no read. `saved_nano_usd` is what caching has saved on its calls, less what it
-    cost more.
+    `opened` threads began with it, of which `found` read something of it; `unread` calls in a row
+    read nothing though the one before had just written or read. `saved_nano_usd` is what caching
+    has saved on its calls, less what it cost more. `gaps_s` are the pauses between the last calls
+    of any thread, `turn_gaps_s` those within threads. `behind` messages at the end of a thread's
+    last prompt did not stand there in the one after it.
     """
 
     at_s: float
@@ -104,6 +109,10 @@ class Shared:
     unread: int = 0
     saved_nano_usd: int = 0
     gaps_s: tuple[float, ...] = ()
+    turn_gaps_s: tuple[float, ...] = ()
+    behind: int = 0
+    bytes_per_token: float | None = None
+    tried: Tried | None = None
 
 
 @value
@@ -145,16 +154,39 @@ class Recalled:
             return 0
         return warm.tokens_at(self.now_s)
 
+    @property
+    def behind(self) -> int | None:
+        """How many messages of the thread's last prompt have not stayed; None: there was none.
+
+        Where something before the messages changed, none of them has.
+        """
+        thread = self.thread
+        warm = None if thread is None else thread.warm.get(thread.model)
+        if warm is None:
+            return None
+        now, then = self.fingerprint, warm.fingerprint
+        if (now.tools, now.system, now.settings) != (then.tools, then.system, then.settings):
+            return then.length
+        return then.length - now.shared_turns(then)
+
+    @property
+    def gap_s(self) -> float | None:
+        """The pause since the thread's last call; None where there was none."""
+        return None if self.thread is None else max(self.now_s - self.thread.at_s, 0.0)
+
 
 @value
 class Lesson:
-    """What one answered call teaches: see `Warm`, `Tried` and `Shared`."""
+    """What one answered call teaches: see `Warm`, `Tried`, `Shared` and `Recalled`."""
 
     asked: Asked
     model: str
     warm: Warm
     tried: Tried
     saved_nano_usd: int
+    gap_s: float | None = None
+    behind: int | None = None
+    bytes_per_token: float | None = None
 
 
 def is_kept(now: Fingerprint, warm: Warm) -> bool:
@@ -200,6 +232,7 @@ def learned(before: Conversation | None, lesson: Lesson) -> Conversation:
             old.calls + 1,
             (*old.gaps_s, max(warm.at_s - old.at_s, 0.0))[-MOST_GAPS:],
             lesson.tried,
+            _unread(old.unread, warm.at_s - old.at_s, lesson.tried, old.tried),
         )
     return Conversation(model, warm.upstream, _last({**threads, agent: thread}, MOST_THREADS))
 
@@ -211,7 +244,7 @@ def learned_of_shared(
     at_s, tried = lesson.warm.at_s, lesson.tried
     old = before.get(lesson.model) or Shared(at_s)
     read, wrote = tried.read_tokens > 0, tried.written_tokens > 0
-    gap_s = (max(at_s - old.at_s, 0.0),) if old.calls else ()
+    gap_s = max(at_s - old.at_s, 0.0) if old.calls else None
     new = Shared(
         at_s=at_s,
         calls=old.calls + 1,
@@ -219,12 +252,27 @@ def learned_of_shared(
         found=old.found + (opens and read),
         writes=old.writes + wrote,
         reads=old.reads + read,
-        unread=0 if read else old.unread + wrote,
+        unread=_unread(old.unread, at_s - old.at_s, tried, old.tried),
         saved_nano_usd=old.saved_nano_usd + lesson.saved_nano_usd,
-        gaps_s=(*old.gaps_s, *gap_s)[-MOST_GAPS:],
+        gaps_s=_newest(old.gaps_s, gap_s),
+        turn_gaps_s=_newest(old.turn_gaps_s, lesson.gap_s),
+        behind=old.behind if lesson.behind is None else lesson.behind,
+        bytes_per_token=lesson.bytes_per_token or old.bytes_per_token,
+        tried=tried,
     )
     kept = {name: each for name, each in before.items() if name != lesson.model}
     return _last({**kept, lesson.model: new}, MOST_MODELS)
+
+
+def _unread(before: int, gap_s: float, now: Tried, then: Tried | None) -> int:
+    if now.read_tokens:
+        return 0
+    kept = then is not None and (then.read_tokens or then.written_tokens)
+    return before + bool(kept and gap_s < SURELY_KEPT_S)
+
+
+def _newest(gaps_s: tuple[float, ...], gap_s: float | None) -> tuple[float, ...]:
+    return gaps_s if gap_s is None else (*gaps_s, gap_s)[-MOST_GAPS:]
 
 
 def _last(found: dict[str, T], most: int) -> dict[str, T]:

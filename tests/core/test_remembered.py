@@ -118,17 +118,65 @@ def test_a_thread_goes_by_its_agent_or_by_the_words_that_it_began_with() -> None
 
 
 def test_a_shared_prefix_tells_how_often_it_was_written_and_read() -> None:
+    wrote, both = Tried(("system",), 0, 900, 0), Tried(("system",), 0, 20, 900)
     known = learned_of_shared({}, lesson(10.0, wrote=900), opens=True)
     known = learned_of_shared(known, lesson(40.0, wrote=900), opens=True)
-    assert known[SONNET] == Shared(40.0, 2, 2, 0, 2, 0, 2, -500, (30.0,))
+    assert known[SONNET] == Shared(40.0, 2, 2, 0, 2, 0, 1, -500, (30.0,), tried=wrote)
     known = learned_of_shared(known, lesson(50.0, read=900), opens=True)
     known = learned_of_shared(known, lesson(55.0, wrote=20, read=900), opens=False)
     known = learned_of_shared(known, lesson(56.0, HAIKU), opens=False)
     assert known == {
-        SONNET: Shared(55.0, 4, 3, 1, 3, 2, 0, 1_500, (30.0, 10.0, 5.0)),
-        HAIKU: Shared(56.0, 1, 0, 0, 0, 0, 0, -250),
+        SONNET: Shared(55.0, 4, 3, 1, 3, 2, 0, 1_500, (30.0, 10.0, 5.0), tried=both),
+        HAIKU: Shared(56.0, 1, 0, 0, 0, 0, 0, -250, tried=Tried(("system",), 0, 0, 0)),
     }
 
 
 def test_an_empty_fingerprint_is_kept_by_nothing_that_was_marked() -> None:
     assert not is_kept(Fingerprint(), warm())
+
+
+def test_writes_that_nothing_read_are_counted_where_they_were_still_kept() -> None:
+    shared: dict[str, Shared] = {}
+    known = None
+    found = []
+    for at_s, read in ((0.0, 0), (60.0, 0), (90.0, 0), (390.0, 0), (400.0, 5), (410.0, 0)):
+        told = lesson(at_s, wrote=900, read=read)
+        shared = dict(learned_of_shared(shared, told, opens=known is None))
+        known = learned(known, told)
+        found.append((shared[SONNET].unread, known.threads["a1"].unread))
+    assert found == [(0, 0), (1, 1), (2, 2), (2, 2), (0, 0), (1, 1)]
+
+
+def test_what_was_not_kept_of_the_last_prompt_is_counted_in_messages() -> None:
+    more = {"role": "user", "content": "More"}
+    known = learned(None, lesson())
+    prompts = {
+        "longer": replace(ASK, messages=(*TURNS, more)),
+        "the same": ASK,
+        "an edited answer": replace(ASK, messages=(TURNS[0], more, more)),
+        "an edited beginning": replace(ASK, messages=(more,)),
+        "another system prompt": replace(ASK, system=()),
+    }
+    thread = known.threads["a1"]
+    assert {
+        name: Recalled(70.0, fingerprint(prompt), known, thread).behind
+        for name, prompt in prompts.items()
+    } == {
+        "longer": 0,
+        "the same": 0,
+        "an edited answer": 1,
+        "an edited beginning": 2,
+        "another system prompt": 2,
+    }
+    assert Recalled(70.0, NOW).behind is None
+    assert (Recalled(70.0, NOW, known, thread).gap_s, Recalled(70.0, NOW).gap_s) == (70.0, None)
+
+
+def test_a_shared_prefix_keeps_what_its_threads_do() -> None:
+    known = learned_of_shared({}, lesson(0.0), opens=True)
+    told = replace(lesson(60.0), gap_s=60.0, behind=1, bytes_per_token=3.5)
+    known = learned_of_shared(known, told, opens=False)
+    known = learned_of_shared(known, lesson(65.0), opens=True)
+    kept = known[SONNET]
+    assert (kept.turn_gaps_s, kept.behind, kept.bytes_per_token) == ((60.0,), 1, 3.5)
+    assert kept.gaps_s == (60.0, 5.0)

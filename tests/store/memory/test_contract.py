@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.remembered import Conversation, Shared, learned, learned_of_shared
+from app.core.remembered import Conversation, Shared, Tried, learned, learned_of_shared
 from app.ports import Memory
 from app.store.memory.process import ProcessMemory, Recent, size_of
 from tests.core.test_remembered import HAIKU, SONNET, WHO, lesson
@@ -30,7 +30,9 @@ async def test_a_prefix_is_shared_by_the_conversations_of_a_key_alone() -> None:
     asked = WHO.__class__("c2", "key_1", "a1", named=False, prefix="p1")
     stranger = WHO.__class__("c3", "key_2", "a1", named=False, prefix="p1")
     nothing = WHO.__class__("c3", "key_1", "a1", named=False, prefix=None)
-    assert await memory.recall(asked) == (None, {SONNET: Shared(10.0, 1, 1, 0, 1, 0, 1, -250)})
+    tried = Tried(("system",), 0, 900, 0)
+    kept = Shared(10.0, 1, 1, 0, 1, 0, 0, -250, tried=tried)
+    assert await memory.recall(asked) == (None, {SONNET: kept})
     assert await memory.recall(stranger) == await memory.recall(nothing) == (None, {})
 
 
