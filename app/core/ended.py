@@ -44,6 +44,9 @@ class Basis(StrEnum):
     NEVER_SENT = "never_sent"  # nothing: it did not reach the upstream
 
 
+UNBILLED = (Basis.REFUSED, Basis.NEVER_SENT)
+
+
 @value
 class Attempt:
     """One try at an upstream, what it was charged and why.
@@ -144,6 +147,14 @@ class Ended:
     def cost_nano_usd(self) -> int:
         """All that the call is charged."""
         return self.other_nano_usd + (0 if self.charge is None else self.charge.cost.total)
+
+    @property
+    def awaited_bill(self) -> str | None:
+        """What the vendor is asked by for what it billed for the last attempt, if it may have."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or last.generation_id is None or last.basis in UNBILLED:
+            return None
+        return last.generation_id if self.is_charged else None
 
     @property
     def is_charged(self) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_2219"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_11_30_2240"  # what `alembic_version` holds when these tables are in place
 
 MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
 
@@ -150,6 +150,7 @@ windows = Table(
 # or what a correction added. `model` answered; `held_model` is the one that it was held for, whose
 # window its cost landed in, and null where they are the same. `generation_id` is what its vendor is
 # asked for its bill by: from `lookup_due_us` on (0: it wasn't yet), NULL once that is over.
+# `waiting_trace` is the caller's traceparent ('' without one) while the call's trace waits for it.
 # `prefix` tells which tools and system prompt the call came with; NULL where it had neither.
 requests = Table(
     "requests",
@@ -202,6 +203,7 @@ requests = Table(
     _text_or_null("generation_id"),
     _whole_or_null("lookup_due_us"),
     _count("lookups"),
+    _text_or_null("waiting_trace"),
     Column("status", Integer, nullable=True),
     _text_or_null("error_code"),
     _whole_or_null("latency_ms"),
@@ -212,13 +214,13 @@ requests = Table(
 )
 _OPEN = requests.c.state == "reserved"
 _LOOKED_UP = requests.c.lookup_due_us.is_not(None)
-_CONVERSING = requests.c.conversation.is_not(None)
+_UNTRACED = requests.c.waiting_trace.is_not(None)
+_NAMED = requests.c.conversation.is_not(None)
 _ONCE = text("idempotency_key IS NOT NULL AND state <> 'released'")
 _index_where("ix_requests_open", _OPEN, requests.c.process_id)
 _index_where("ix_requests_lookups", _LOOKED_UP, requests.c.lookup_due_us)
-_index_where(
-    "ix_requests_conversation", _CONVERSING, requests.c.conversation, requests.c.created_us
-)
+_index_where("ix_requests_waiting_trace", _UNTRACED, requests.c.process_id)
+_index_where("ix_requests_conversation", _NAMED, requests.c.conversation, requests.c.created_us)
 _index_where(
     *("ux_requests_idempotency", _ONCE, requests.c.key_id, requests.c.idempotency_key), unique=True
 )

@@ -87,10 +87,10 @@ def closing(ended: Ended, held_model: str) -> Closing:
     )
     request_id = attempts[-1].request_id if attempts else None
     message_id = None if charge is None else charge.message_id
-    is_charged = ended.is_charged
-    generation_id = _generation_id(attempts) if is_charged else None
+    bill = ended.awaited_bill
+    awaited = (None, None, None) if bill is None else (stored(bill), 0, _waiting_trace(ended))
     columns = (
-        "settled" if is_charged else "released",
+        "settled" if ended.is_charged else "released",
         ended.upstream,
         None if request_id is None else stored(request_id),
         None if message_id is None else stored(message_id),
@@ -105,8 +105,7 @@ def closing(ended: Ended, held_model: str) -> Closing:
         answered,
         None if answered == held_model else held_model,
         ended.other_nano_usd + cost.adjustment,
-        generation_id,
-        None if generation_id is None else 0,
+        *awaited,
         ended.prefix,
         *((None, None) if ended.miss is None else (str(ended.miss.reason), ended.miss.nano_usd)),
         *sums,
@@ -122,19 +121,15 @@ def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
     columns = (
         *known,
         *("internal_error", None, None, asked.model, None, held_nano_usd, None, None),
-        *(None, None, None),
+        *(None, None, None, None),
         *sums,
         *_category_costs(_NOTHING_COST),
     )
     return Closing(asked.model, sums, columns)
 
 
-def _generation_id(attempts: Sequence[Attempt]) -> str | None:
-    """What the vendor is asked by for what it billed for the last attempt, if it may have."""
-    last = attempts[-1] if attempts else None
-    if last is None or last.generation_id is None:
-        return None
-    return None if last.basis in (Basis.REFUSED, Basis.NEVER_SENT) else stored(last.generation_id)
+def _waiting_trace(ended: Ended) -> str:
+    return "" if ended.traceparent is None else stored(ended.traceparent)
 
 
 def _attempts_text(attempts: Sequence[Attempt]) -> str:

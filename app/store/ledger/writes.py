@@ -25,7 +25,7 @@ CLOSED_COLUMNS = (
     *("state", "upstream", "upstream_request_id", "upstream_message_id", "attempts"),
     *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
     *("model", "held_model", "other_nano_usd", "generation_id", "lookup_due_us"),
-    *("prefix", "cache_miss_reason", "cache_miss_nano_usd"),
+    *("waiting_trace", "prefix", "cache_miss_reason", "cache_miss_nano_usd"),
     *(*SUM_COLUMNS, *COST_COLUMNS),
 )
 CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was", "windows_moved")

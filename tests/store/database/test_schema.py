@@ -47,6 +47,7 @@ async def test_every_index_is_there_with_its_condition(url: str) -> None:
         "ux_requests_idempotency",
         "ix_requests_lookups",
         "ix_requests_conversation",
+        "ix_requests_waiting_trace",
     )
     for index in (*partial, "ix_requests_created_us_id"):
         assert index in found
