@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from app.calls.gateway import Gateway
 from app.config.environment import environment
 from app.config.problems import ConfigError
 from app.config.settings import Settings, settings_file
+from app.dashboard.app import Dashboard
 from app.lookups import follow_lookups
 from app.ports import LedgerWatcher, Memory
 from app.reload import follow_config
@@ -168,7 +170,7 @@ def create_app(
             await database.close()
             _log.info("stopped", extra={"pid": os.getpid()})
 
-    return build(running, lifespan)
+    return build(running, lifespan, partial(Dashboard, running))
 
 
 def _for_the_protocol(running: RunningGateway) -> dict[str, object]:

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from app.web.running import RunningGateway
 
     Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]
+    InFront = Callable[[ASGIApp], ASGIApp]
 
 OPERATORS_OWN = ("/admin", "/metrics", "/health")  # what is refused there is no call
 
 _log = logging.getLogger("tollkeeper.api")
 
 
-def build(running: RunningGateway, lifespan: Lifespan) -> ASGIApp:
-    """The whole HTTP face of a gateway."""
+def build(running: RunningGateway, lifespan: Lifespan, in_front: InFront) -> ASGIApp:
+    """The whole HTTP face of a gateway; `in_front` answers some paths and hands the others on."""
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.running = running
     app.include_router(operations.router)
@@ -45,7 +46,7 @@ def build(running: RunningGateway, lifespan: Lifespan) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _bug)
-    return ClientApi(running, app)
+    return ClientApi(running, in_front(app))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -58,14 +58,14 @@ async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key
         key = keys.find_cached(secret) or await keys.find(secret)
         if key is None:
             continue
-        over = _why_over(key)
+        over = why_over(key)
         if not over:
             return key
         why = why or over
     raise InvalidApiKey(why or _unknown(given))
 
 
-def _why_over(key: Key) -> str:
+def why_over(key: Key) -> str:
     """Why the key, by the secret that was shown, may no longer call; empty where it may."""
     now = datetime.now(UTC)
     if key.revoked_at is not None:

@@ -89,7 +89,9 @@ async def face(error: Exception, recorder: Counted) -> AsyncIterator[httpx2.Asyn
         recorder=cast("Any", recorder),
         master_key=MASTER_KEY,
     )
-    transport = httpx2.ASGITransport(build(running, lifespan), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(
+        build(running, lifespan, lambda rest: rest), raise_app_exceptions=False
+    )
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield http
 

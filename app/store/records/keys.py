@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -101,6 +102,12 @@ class Keys:
     async def named(self, text: str) -> str:
         """The id of the key of that id, name or prefix.  Raises NotFound and BadRequest."""
         return await self._database.run(lambda connection: key_named(connection, text))
+
+    async def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """The keys' names by id; ids of no key are left out."""
+        statement = select(keys.c.id, keys.c.name).where(keys.c.id.in_(list(ids)))
+        rows = await self._database.run(lambda connection: connection.execute(statement).all())
+        return {row.id: row.name for row in rows}
 
     async def update(
         self, key_id: str, fields: Fields, *, actor: str = audit.ADMIN
@@ -199,6 +206,10 @@ class Keys:
         if asking is None:  # of all who call at once with a key, one asks for it
             asking = self._asking[asked] = asyncio.ensure_future(self._look_up(asked))
         return await asyncio.shield(asking)
+
+    async def of_digest(self, sha256: str) -> Key | None:
+        """As `find`, by the SHA-256 of the secret in hex; asked of the database each time."""
+        return await self._database.run(lambda connection: _find(connection, sha256))
 
     async def _look_up(self, asked: tuple[int, bytes]) -> Key | None:
         changes, digest = asked

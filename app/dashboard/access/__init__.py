@@ -1,0 +1,1 @@
+"""Who may come in: sessions, logins, tries, and what the browser is told."""

@@ -1,0 +1,1 @@
+"""Figures as text, cells, tables and small charts: pure."""

@@ -1,0 +1,12 @@
+"""Every page, in the order of the head; an operator begins at the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from app.dashboard.pages import requests
+
+if TYPE_CHECKING:
+    from app.dashboard.page import Page
+
+PAGES: Final[tuple[Page, ...]] = (requests.PAGE,)

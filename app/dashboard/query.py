@@ -1,0 +1,167 @@
+"""What a page's URL asks for, read once: range, zone, filters, order, place in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from app.core.errors import BadRequest
+from app.dashboard.figures import formats
+from app.dashboard.zones import UTC_ZONE, Zone, zone_named
+from app.store.database.moments import iso_text
+
+KEPT_ACROSS_PAGES: Final = ("from", "to", "tz")
+MOST_CHARS: Final = 500
+PRESETS: Final = (
+    ("today", "Today"),
+    ("7d", "7 days"),
+    ("30d", "30 days"),
+    ("month", "This month"),
+    ("last-month", "Last month"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A half-open range of moments in a zone; None has no end on that side."""
+
+    since: datetime | None
+    until: datetime | None
+    zone: Zone
+
+    def filters(self) -> dict[str, str]:
+        """As the store's reports take it."""
+        ends = {"from": self.since, "to": self.until}
+        return {name: iso_text(when) for name, when in ends.items() if when is not None}
+
+    @property
+    def sentence(self) -> str:
+        """'1 Nov 2026 to 30 Nov 2026, UTC'; the last day is the last one that is counted."""
+        zone = self.zone
+        since = None if self.since is None else _edge(zone.at(self.since))
+        until = None
+        if self.until is not None:
+            end = zone.at(self.until)
+            until = formats.day(end - timedelta(days=1)) if _is_midnight(end) else _edge(end)
+        if since is None and until is None:
+            return f"all times, {zone.name}"
+        if since == until:
+            return f"{since}, {zone.name}"
+        return f"{since or 'the beginning'} to {until or 'now'}, {zone.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The URL's parameters as they were given; those without a value are left out."""
+
+    path: str
+    given: Mapping[str, str]
+    zone: Zone = UTC_ZONE
+
+    def __getitem__(self, name: str) -> str:
+        """The value, or an empty text."""
+        return self.given.get(name, "")
+
+    def only(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Those of `names` that were given."""
+        return {name: self.given[name] for name in names if name in self.given}
+
+    def link(self, path: str | None = None, /, **changes: str | None) -> str:
+        """The page's URL with some parameters changed, or, None, left out.
+
+        `from_` stands for `from`. Another place in the list is left out unless it is named.
+        """
+        named = {name.rstrip("_"): value for name, value in changes.items()}
+        merged = {**self.given, "cursor": None, **named}
+        return _url(path or self.path, merged)
+
+    def without(self, name: str) -> str:
+        """The page's URL without that parameter."""
+        return _url(self.path, {**self.given, "cursor": None, name: None})
+
+    def elsewhere(self, path: str, **given: str | None) -> str:
+        """Another page's URL for the same range and zone."""
+        kept = {name: self.given.get(name) for name in KEPT_ACROSS_PAGES}
+        return _url(path, {**kept, **{name.rstrip("_"): value for name, value in given.items()}})
+
+    def twin(self, kind: str) -> str:
+        """The URL of the same data as `csv` or `json`."""
+        return _url(f"{self.path}.{kind}", dict(self.given))
+
+    def period(self, now: datetime, default: str | None = None) -> Period:
+        """The range; `default` is one of PRESETS where none is given.  Raises BadRequest.
+
+        `range` names a preset; `from` and `to` are days or moments in the zone, `to` excluded.
+        """
+        preset = self["range"] or ("" if self["from"] or self["to"] else default or "")
+        if preset:
+            return _preset(preset, self.zone, now)
+        since = _moment(self["from"], self.zone, "from") if self["from"] else None
+        until = _moment(self["to"], self.zone, "to") if self["to"] else None
+        if since is not None and until is not None and until < since:
+            raise BadRequest("the range ends before it begins", param="to")
+        return Period(since, until, self.zone)
+
+
+def query_of(path: str, query_string: str) -> Query:
+    """The parameters of a URL; of one given twice the last counts.  Raises BadRequest."""
+    given = {}
+    for name, value in parse_qsl(query_string, errors="replace"):
+        if "\0" in name or "\0" in value:
+            raise BadRequest("the URL holds a NUL character")
+        if len(value) > MOST_CHARS:
+            raise BadRequest(f"{name[:50]} is longer than {MOST_CHARS} characters", param=name[:50])
+        if value.strip():
+            given[name] = value.strip()
+    return Query(path, given, zone_named(given.get("tz")))
+
+
+def _url(path: str, parameters: Mapping[str, str | None]) -> str:
+    kept = {name: value for name, value in parameters.items() if value}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _preset(name: str, zone: Zone, now: datetime) -> Period:
+    local = zone.at(now)
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    tomorrow = _midnight(today + timedelta(days=1), zone)
+    this_month = today.replace(day=1)
+    starts = {
+        "today": today,
+        "7d": today - timedelta(days=6),
+        "30d": today - timedelta(days=29),
+        "month": this_month,
+    }
+    if name in starts:
+        return Period(_midnight(starts[name], zone), tomorrow, zone)
+    if name == "last-month":
+        before = (this_month - timedelta(days=1)).replace(day=1)
+        return Period(_midnight(before, zone), _midnight(this_month, zone), zone)
+    known = ", ".join(preset for preset, _ in PRESETS)
+    raise BadRequest(f"range must be one of {known}", param="range")
+
+
+def _moment(text: str, zone: Zone, param: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        return (when if when.tzinfo else when.replace(tzinfo=zone.info)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(
+            f"{param} is not a date or an ISO 8601 time: {text[:50]!r}", param=param
+        ) from error
+
+
+def _midnight(local: datetime, zone: Zone) -> datetime:
+    """The first instant of that day, UTC."""
+    return local.replace(tzinfo=zone.info, hour=0, minute=0, fold=0).astimezone(UTC)
+
+
+def _is_midnight(when: datetime) -> bool:
+    return not (when.hour or when.minute or when.second)
+
+
+def _edge(when: datetime) -> str:
+    return formats.day(when) if _is_midnight(when) else formats.moment(when)

@@ -1,0 +1,78 @@
+"""The line of figures that stands on every page of an operator's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from app.core.errors import LedgerUnavailable
+from app.dashboard.figures import formats
+from app.dashboard.figures.projection import LONG_DAYS, Projection, month_end
+
+if TYPE_CHECKING:
+    from app.web.running import RunningGateway
+
+KEPT_S: Final = 1.0
+PATIENCE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Nano-USD, UTC; None is not known now. `guessed` is the part of the month that isn't exact."""
+
+    writable: bool
+    spent_month: int | None = None
+    guessed: int | None = None
+    held: int | None = None
+    holds: int | None = None
+    projected: Projection | None = None
+
+
+class Strips:
+    """Read at most once a second, however many look."""
+
+    def __init__(self, running: RunningGateway) -> None:
+        self._running = running
+        self._known: Strip | None = None
+        self._until_s = 0.0
+
+    async def now(self, when: datetime) -> Strip:
+        """As the ledger stands; what can't be read in time is not known."""
+        if self._known is None or time.monotonic() >= self._until_s:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    self._known = await self._read(when)
+            except TimeoutError:
+                self._known = Strip(writable=True)
+            except LedgerUnavailable:
+                self._known = Strip(writable=False)
+            self._until_s = time.monotonic() + KEPT_S
+        return self._known
+
+    async def _read(self, when: datetime) -> Strip:
+        store = self._running.store
+        await store.ping()
+        today = when.date()
+        month = today.replace(day=1)
+        since = min(month, today - timedelta(days=LONG_DAYS))
+        report = await store.reports.spend(["day"], since.isoformat(), None)
+        by_day = {
+            date.fromisoformat(row["day"]): formats.nano(row["cost_usd"]) for row in report["data"]
+        }
+        standing = await store.standings.now()
+        estimated = [
+            formats.nano(row["estimated_usd"])
+            for row in report["data"]
+            if "estimated_usd" in row and date.fromisoformat(row["day"]) >= month
+        ]
+        return Strip(
+            writable=True,
+            spent_month=sum(amount for day, amount in by_day.items() if day >= month),
+            guessed=sum(estimated) if estimated else None,
+            held=None if standing is None else standing.held_nano_usd,
+            holds=None if standing is None else standing.holds,
+            projected=month_end(by_day, today),
+        )

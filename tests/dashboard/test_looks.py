@@ -1,0 +1,51 @@
+"""Pages in a real browser: axe in both themes, wide and on a phone; keys; refresh."""
+
+from __future__ import annotations
+
+from tests.dashboard.browsing import Browsing, check_looks, violations
+from tests.running import Gateway
+
+
+def test_the_login_page_is_accessible(browser: Browsing) -> None:
+    with browser.page(None) as page:
+        page.goto("/ui/login")
+        assert violations(page) == []
+
+
+def test_the_requests_are_accessible_in_both_themes_wide_and_on_a_phone(
+    browser: Browsing, served: Gateway
+) -> None:
+    secret = served.key()
+    body = {"model": "auto", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
+    assert served.chat(secret, body).status_code == 200
+    check_looks(browser, "/ui/requests", "/ui/requests?state=orphaned&tz=Asia/Kolkata")
+
+
+def test_a_call_is_seen_by_itself_once_the_page_refreshes(
+    browser: Browsing, served: Gateway
+) -> None:
+    with browser.page() as page:
+        page.goto("/ui/requests")
+        rows = page.locator("tbody tr").count()
+        page.keyboard.press("l")
+        assert page.get_attribute("[data-live]", "aria-pressed") == "true"
+        body = {"model": "haiku", "messages": [{"role": "user", "content": "Hello again"}]}
+        assert served.chat(served.key(), body).status_code == 200
+        page.locator("tbody tr").nth(rows).wait_for()
+        assert page.get_attribute("[data-live]", "aria-pressed") == "true"
+
+
+def test_keys_go_places_and_the_help_tells_them(browser: Browsing) -> None:
+    with browser.page() as page:
+        page.goto("/ui/requests?state=settled")
+        page.keyboard.press("?")
+        assert page.is_visible("#help")
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.name") == "tag"
+        page.keyboard.type("gr")
+        assert page.input_value("[name=tag]") == "gr"
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("g")
+        page.keyboard.press("r")
+        page.wait_for_url("**/ui/requests")
