@@ -85,7 +85,7 @@ class Recollection:
             message_id=charge.message_id,
             date=course.date,
         )
-        tried = Tried(plan.placed, plan.callers, written, read)
+        tried = Tried(plan.placed, plan.callers, written, read, usage.output_tokens)
         saved = charge.uncached_nano_usd - charge.cost.total
         known = self.recalled
         self._gateway.memory.learn(

@@ -18,6 +18,7 @@ from app.core.needs import refusals
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
 from app.core.routing import Route, Rules, route
+from app.core.staying import at_the_same_upstream, stay
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory te
     known: Recalled | None = None,
     threshold: float | None = None,
 ) -> Prepared:
-    """Route, adapt, mark and bound.
+    """Route, adapt, mark and bound; a conversation may stay with the model of its last answer.
 
     `adapted` False leaves a request that names its own model as it is (the native lane);
     `threshold` stands in for that of the rules.
@@ -140,6 +141,11 @@ def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory te
     catalog = policy.catalog.at(now)
     day = now.date()
     chosen, model = route(request, size, catalog, policy.rules, key.models, day, threshold)
+    if known is not None and known.thread is not None:
+        if chosen.is_ours:
+            chosen, model = stay(chosen, model, request, size, known, catalog, key.models, day)
+        if len(model.upstreams) > 1:
+            model = at_the_same_upstream(model, request, known)
     asked = request.max_tokens
     if asked is None:
         most = min(policy.default_max_tokens, model.limits.max_output_tokens)

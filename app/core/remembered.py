@@ -60,6 +60,7 @@ class Tried:
     callers: int
     written_tokens: int
     read_tokens: int
+    output_tokens: int = 0
 
 
 @value

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     SCORE = "score"
     DEFAULT = "default"
     CHEAPER = "cheaper"
+    KEPT_WARM = "kept_warm"
+    HISTORY_THINKING = "history_thinking"
     ONLY_ALLOWED = "only_allowed"
     NEEDS_TOOLS = "needs_tools"
     NEEDS_SYSTEM = "needs_system"
@@ -61,11 +63,23 @@ class Rules:
 
 
 @value
+class Weighed:
+    """What a call costs at the model that has `warm_tokens` of it cached, and at another one."""
+
+    warm_model: str
+    other_model: str
+    warm_tokens: int
+    stay_nano_usd: int
+    switch_nano_usd: int
+
+
+@value
 class Route:
     """The decision: no `tier` where the caller named a model; `score` is 0 easy to 1 hard.
 
     Where `auto` decided, `threshold` is what the score was held against, `counts` what was counted
-    in the request and `adds` what each of these added to the score.
+    in the request and `adds` what each of these added to the score; `weighed` says what going to
+    another model than the conversation's last one came to, where that was cheaper or not.
     """
 
     tier: str | None
@@ -74,6 +88,7 @@ class Route:
     threshold: float | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     adds: Mapping[str, float] = field(default_factory=dict)
+    weighed: Weighed | None = None
 
     @property
     def label(self) -> str:

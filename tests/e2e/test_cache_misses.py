@@ -221,6 +221,38 @@ def test_the_hour_long_part_is_dearer_and_lives_longer(
     assert told(again) == ("expired", usd(6_000 * 5_700 + 2_004 * WRITTEN_NOT_READ))
 
 
+BIG_TOOLS = [
+    {"name": name, "description": name * 5_000, "input_schema": {"type": "object"}}
+    for name in ("look", "find")
+]
+
+
+def test_a_switch_by_the_router(talk: Talk) -> None:
+    system = [text("Be brief.", mark=True)]
+    first = talk.say(HELLO, model="auto", tools=BIG_TOOLS, system=system)
+    assert first["model"] == HAIKU
+    cached = first["cache_write_5m_tokens"]
+    assert cached > 10_000
+    harder = [*HELLO, {"role": "assistant", "content": "Hi."}, user("x" * 12_000)]
+    moved = talk.say(harder, model="auto", tools=BIG_TOOLS, system=system)
+    assert (moved["model"], moved["route_reason"]) == (SONNET, "long_text")
+    assert told(moved) == ("model_changed", usd(cached * WRITTEN_NOT_READ))
+    weighed = moved["routing"]["weighed"]
+    assert (weighed["warm_model"], weighed["warm_tokens"]) == (HAIKU, cached)
+
+
+def test_the_router_keeps_a_model_whose_cache_is_worth_more(talk: Talk) -> None:
+    system = [text("Be brief.", mark=True)]
+    harder = [user("x" * 12_000)]
+    first = talk.say(harder, model="auto", tools=BIG_TOOLS, system=system)
+    easy = talk.say(HELLO, model="auto", tools=BIG_TOOLS, system=system)
+    assert (first["model"], easy["model"]) == (SONNET, SONNET)
+    assert (easy["route_reason"], easy["routing"]["tier"]) == ("kept_warm", "sonnet")
+    assert told(easy) == (None, None)
+    weighed = easy["routing"]["weighed"]
+    assert float(weighed["stay_usd"]) < float(weighed["switch_usd"])
+
+
 def test_helpers_of_one_session_do_not_miss_each_others_prompts(served: Gateway) -> None:
     secret, body = served.key(), {"model": SONNET, "max_tokens": 20, "messages": HELLO}
     asked: Callable[[str], dict[str, Any]] = lambda words: {  # noqa: E731

@@ -12,7 +12,7 @@ from app.core.caching import CachePlan
 from app.core.ended import Attempt, Basis, Ended
 from app.core.money import usd_text
 from app.core.pricing import Cost
-from app.core.routing import Route
+from app.core.routing import Route, Weighed
 from app.core.unknown import Stake
 from app.core.usage import Usage
 from app.ports import Reservation
@@ -162,8 +162,20 @@ def _route_text(route: Route) -> str:
     if route.threshold is not None:
         adds = route.adds
         fields["threshold"] = route.threshold
+        if route.weighed is not None:
+            fields["weighed"] = _weighed(route.weighed)
         fields["features"] = {name: (n, adds.get(name, 0)) for name, n in route.counts.items()}
     return orjson.dumps(fields).decode()
+
+
+def _weighed(weighed: Weighed) -> dict[str, Any]:
+    return {
+        "warm_model": weighed.warm_model,
+        "other_model": weighed.other_model,
+        "warm_tokens": weighed.warm_tokens,
+        "stay_usd": usd_text(weighed.stay_nano_usd),
+        "switch_usd": usd_text(weighed.switch_nano_usd),
+    }
 
 
 def _plan_text(plan: CachePlan) -> str:
