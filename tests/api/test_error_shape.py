@@ -177,7 +177,7 @@ def test_a_body_that_says_nothing_is_a_400(
 
 @CALLS
 def test_a_body_that_is_too_large_is_a_413(served: Gateway, secret: str, path: str) -> None:
-    for content in (b"x" * 2_001, iter([b"x" * 1_001, b"x" * 1_000])):
+    for content in (b"x" * 501, iter([b"x" * 1_001, b"x" * 1_000])):
         answer = sent(served, "POST", path, secret, content=content)
         assert_shape(answer, path, 413, "request_too_large", "request_too_large")
 
@@ -376,6 +376,7 @@ SAID_TWICE = [
     ("POST", "teams", '{"name": "a", "name": "a"}', "name"),
     ("PATCH", "teams/team_1", '{"budget_window": "day", "budget_window": "none"}', "budget_window"),
     ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "cost_usd": "2.00"}', "cost_usd"),
+    ("POST", "requests/req_1/outcome", '{"ok": true, "ok": false}', "ok"),
 ]
 
 
@@ -504,6 +505,7 @@ FIELDS = [
     ("PATCH", "teams/team_1", '{"budget": "1.00"}', "budget", ""),
     ("POST", "requests/req_1/settle", '{"cost": "1.00"}', "cost", "cost_usd"),
     ("POST", "requests/req_1/settle", '{"cost_usd": "1.00", "why": ""}', "why", ""),
+    ("POST", "requests/req_1/outcome", '{"ok": true, "notes": ""}', "notes", "note"),
 ]
 
 
@@ -537,6 +539,10 @@ def test_a_field_that_is_not_known_is_a_400_that_names_it(  # noqa: PLR0917 - a 
         ("keys", b'{"name": "x", "metadata": {"a": 1}}', "metadata.a"),
         ("requests/req_1/settle", b"{}", "cost_usd"),
         ("requests/req_1/settle", b'{"cost_usd": 0.5}', "cost_usd"),
+        ("requests/req_1/outcome", b"{}", "ok"),
+        ("requests/req_1/outcome", b'{"ok": 1}', "ok"),
+        ("requests/req_1/outcome", b'{"ok": true, "note": 5}', "note"),
+        ("requests/req_1/outcome", b'{"ok": true, "note": "%s"}' % (b"x" * 2_001), "note"),
         ("keys/key_1/rotate", b'{"overlap_s": -1}', "overlap_s"),
         ("keys/key_1/rotate", b'{"overlap_s": true}', "overlap_s"),
         ("keys/key_1/rotate", b'{"overlap_s": 1.5}', "overlap_s"),

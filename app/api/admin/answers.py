@@ -146,6 +146,14 @@ class Request(Tokens):
     tags: list[str]
 
 
+class Outcome(Answer):
+    """What was last said of how a call ended."""
+
+    ok: bool
+    note: str | None
+    noted_at: Moment
+
+
 class RequestDetails(Request):
     """The row with all it takes to recompute its cost."""
 
@@ -153,6 +161,7 @@ class RequestDetails(Request):
     rates: dict[str, Any] | None
     routing: dict[str, Any] | None
     cache_plan: dict[str, Any] | None
+    outcome: Outcome | None
 
 
 class RequestList(Answer):

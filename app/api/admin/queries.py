@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from app.store.records.fields import Asked, Plain, Usd
 from app.store.records.refusals import REFUSAL_FILTERS
@@ -118,6 +118,13 @@ class Correction(Asked):
     """What a call really cost."""
 
     cost_usd: Usd
+    note: Annotated[Plain, Field(max_length=MOST_NOTE_CHARS)] | None = None
+
+
+class OutcomeNote(Asked):
+    """Whether a call's answer did, and what else there is to say."""
+
+    ok: StrictBool
     note: Annotated[Plain, Field(max_length=MOST_NOTE_CHARS)] | None = None
 
 

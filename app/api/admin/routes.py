@@ -14,6 +14,7 @@ from app.api.admin import answers
 from app.api.admin.door import AdminRoute
 from app.api.admin.queries import (
     Correction,
+    OutcomeNote,
     PageQuery,
     RefusalsQuery,
     RequestsQuery,
@@ -142,6 +143,13 @@ async def settle_request(running: Running, request_id: Id, asked: Correction) ->
         request_id, nano_usd(asked.cost_usd), note=asked.note
     )
     return _json(await corrected)
+
+
+@router.post("/requests/{request_id}/outcome", response_model=answers.RequestDetails)
+async def note_outcome(running: Running, request_id: Id, asked: OutcomeNote) -> Response:
+    """Say whether the answer did: a label to fit routing weights to. The last word counts."""
+    noted = running.store.requests.note_outcome(request_id, asked.note, ok=asked.ok)
+    return _json(await noted)
 
 
 @router.get("/refusals", response_model=answers.RefusalList)

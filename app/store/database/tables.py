@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -18,40 +16,18 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "2026_11_30_2240"  # what `alembic_version` holds when these tables are in place
+from app.store.database.kinds import count as _count
+from app.store.database.kinds import in_range as _in_range
+from app.store.database.kinds import text_column as _text
+from app.store.database.kinds import text_or_null as _text_or_null
+from app.store.database.kinds import whole as _whole
+from app.store.database.kinds import whole_or_null as _whole_or_null
 
-MOST_STORED = 9 * 10**18  # just inside a signed 64-bit column
+REVISION = "2026_11_30_2242"  # what `alembic_version` holds when these tables are in place
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
 )
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
-
-
-def _text_or_null(name: str) -> Column[str]:
-    return Column(name, Text, nullable=True)
-
-
-def _whole(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _count(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, server_default=text("0"))
-
-
-def _whole_or_null(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=True)
-
-
-def _in_range(table: str, *names: str) -> Iterator[CheckConstraint]:
-    """SQLite turns a sum that is too large into a float, without a word: it must be refused."""
-    for name in names:
-        rule = f"{name} BETWEEN -{MOST_STORED} AND {MOST_STORED}"
-        yield CheckConstraint(rule, name=f"ck_{table}_{name}")
 
 
 def _index_where(name: str, rows: Any, *columns: Column[Any], unique: bool = False) -> None:  # noqa: ANN401
@@ -267,6 +243,16 @@ refusals = Table(
     Index(None, "created_us", "id"),
     Index(None, "key_id", "created_us"),
     Index(None, "code", "created_us"),
+)
+
+# What was last said of a call: whether its answer did.
+outcomes = Table(
+    "outcomes",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("ok", Boolean, nullable=False),
+    _text_or_null("note"),
+    _whole("noted_us"),
 )
 
 # What one pricing of a past range anew changed, never altered: `before` and `after` are JSON.

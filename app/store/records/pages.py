@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, ColumnElement, Row, tuple_
 
 from app.core.errors import BadRequest
-from app.store.database.tables import MOST_STORED
+from app.store.database.kinds import MOST_STORED
 
 DEFAULT_LIMIT = 50
 MOST_LIMIT = 1_000

@@ -81,17 +81,18 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDetails(RequestView):
-    """The row with all it takes to recompute its cost, read from JSON."""
+    """The row with all it takes to recompute its cost, read from JSON; `outcome` as it is shown."""
 
     attempt_details: Sequence[Mapping[str, Any]] | None
     rates: Mapping[str, Any] | None
     routing: Mapping[str, Any] | None
     cache_plan: Mapping[str, Any] | None
+    outcome: Mapping[str, Any] | None
 
 
 DETAILS: Final = ("attempt_details", "rates", "routing", "cache_plan")
 VIEWED: Final = tuple(requests.c[field.name] for field in fields(RequestView))
-VIEWED_WHOLE: Final = tuple(requests.c[field.name] for field in fields(RequestDetails))
+VIEWED_WHOLE: Final = (*VIEWED, *(requests.c[name] for name in DETAILS))
 _AMOUNTS: Final = ("cost", "cache_savings", "routing_savings", "reserved")
 _AMOUNTS_OR_NULL: Final = ("cache_discount", "cache_miss")
 _SHOWN_OTHERWISE: Final = {
@@ -108,12 +109,12 @@ def viewed(row: Row[Any]) -> RequestView:
     return RequestView(**_values(row))
 
 
-def viewed_whole(row: Row[Any]) -> RequestDetails:
-    """A row of the VIEWED_WHOLE columns."""
+def viewed_whole(row: Row[Any], outcome: Mapping[str, Any] | None) -> RequestDetails:
+    """A row of the VIEWED_WHOLE columns, and what was said of the call."""
     values = _values(row)
     for name in DETAILS:
         values[name] = None if values[name] is None else orjson.loads(values[name])
-    return RequestDetails(**values)
+    return RequestDetails(**values, outcome=outcome)
 
 
 def _values(row: Row[Any]) -> dict[str, Any]:
@@ -135,5 +136,5 @@ def request_json(view: RequestView) -> dict[str, Any]:
         "tags": list(view.tags),
     }
     if isinstance(view, RequestDetails):
-        shown |= {name: getattr(view, name) for name in DETAILS}
+        shown |= {name: getattr(view, name) for name in (*DETAILS, "outcome")}
     return shown

@@ -16,6 +16,7 @@ from app.store.ledger.corrections import Change, move_rows
 from app.store.ledger.statements import Statements
 from app.store.records import audit
 from app.store.records.fields import clean_text, unknown
+from app.store.records.outcomes import note_outcome, outcome_of
 from app.store.records.pages import DEFAULT_LIMIT, Listed, Page, before, checked_limit, listed
 from app.store.records.ranges import range_of
 from app.store.records.refusals import RefusalView, refusal_of, refused_request_json
@@ -42,7 +43,7 @@ ROWS_AT_ONCE = 250
 
 
 class Requests:
-    """Rows, newest first, one with its details, and corrections."""
+    """Rows, newest first, one with its details, corrections, and what is said of them."""
 
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
@@ -149,6 +150,17 @@ class Requests:
 
         return await self._database.write(correct)
 
+    async def note_outcome(self, request_id: str, note: str | None, *, ok: bool) -> dict[str, Any]:
+        """Say whether the call's answer did; it replaces what was said before.  Raises NotFound."""
+
+        def write(connection: Connection) -> dict[str, Any]:
+            _read(connection, request_id)
+            said = None if note is None else clean_text(note)
+            note_outcome(connection, request_id, said, ok=ok)
+            return request_json(_read(connection, request_id))
+
+        return await self._database.write(write)
+
     def _sorted(self, filters: Mapping[str, str], sort: str) -> tuple[Select[Any], Column[int]]:
         if sort not in SORTS:
             raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
@@ -237,4 +249,4 @@ def _read(connection: Connection, request_id: str) -> RequestDetails:
     row = connection.execute(wanted).one_or_none()
     if row is None:
         raise NotFound(f"there is no request {request_id!r}")
-    return viewed_whole(row)
+    return viewed_whole(row, outcome_of(connection, request_id))
