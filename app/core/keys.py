@@ -33,6 +33,7 @@ class Key:
     max_budget_nano_usd: int | None = None
     budget_window: Window = "none"
     model_budgets_nano_usd: Mapping[str, int] = field(default_factory=dict)
+    conversation_budget_nano_usd: int | None = None
     rpm: int | None = None
     tpm: int | None = None
     max_parallel: int | None = None
@@ -46,5 +47,6 @@ class Key:
         return (
             self.max_budget_nano_usd is not None
             or bool(self.model_budgets_nano_usd)
+            or self.conversation_budget_nano_usd is not None
             or self.team_limited
         )

@@ -209,10 +209,10 @@ def test_a_name_of_several_keys_is_refused_until_one_is_left(folder: Path) -> No
 
 
 def test_limits_that_are_not_enforced_yet_are_warned_of(folder: Path) -> None:
-    options = ("--rpm", "5", "--conversation-budget", "2.00")
+    options = ("--rpm", "5", "--tpm", "9", "--conversation-budget", "2.00")
     ended = run(folder, "keys", "create", "--name", "mine", *options, "--json")
     assert ended.json()["conversation_budget_usd"] == "2.00"
-    warning = "Warning: stored, but not enforced yet: --rpm, --conversation-budget\n"
+    warning = "Warning: stored, but not enforced yet: --rpm, --tpm\n"
     assert ended.err == warning
     assert run(folder, "keys", "update", "mine", "--rpm", "none").err == ""
     assert run(folder, "keys", "update", "mine", "--max-parallel", "3").err == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -19,10 +20,12 @@ from app.store.ledger.entries import Granted, Open, Waits
 from app.store.ledger.process import Process
 from app.store.ledger.running import running_calls
 from app.store.ledger.statements import Limits
-from app.store.ledger.windows import WindowRow, key_model_id, window_row
+from app.store.ledger.windows import WindowRow, conversation_id, key_model_id, window_row
 from app.store.records.columns import model_budgets
 
-OWN_SCOPES: tuple[ScopeKind, ...] = ("key", "key_model")
+OWN_SCOPES: tuple[ScopeKind, ...] = ("key", "key_model", "conversation")
+Place: TypeAlias = tuple[str, str, str]
+"""Key id, model, and the conversation where the key limits those: what a call's windows follow."""
 
 
 class Admission:
@@ -40,7 +43,7 @@ class Admission:
         self._now_us = 0
         self._limits: dict[str, Limits] = {}
         self._secrets: set[tuple[str, str | None]] = set()  # key ids, each with a valid secret
-        self._windows: dict[tuple[str, str], tuple[WindowRow, ...]] = {}  # by key id and model
+        self._windows: dict[Place, tuple[WindowRow, ...]] = {}
         self._taken: set[tuple[str, str]] = set()  # key ids, each with an idempotency key
         # decided
         self._waiting: set[str] = set()  # scopes with a call that was told to wait
@@ -66,9 +69,11 @@ class Admission:
                 if not self._is_over(limits.valid_until_us):
                     self._secrets.add((limits.id, limits.sha256))
         for entry in opens:
-            key_id, model = entry.reservation.key.id, entry.reservation.model
-            if key_id in self._limits and (key_id, model) not in self._windows:
-                self._windows[key_id, model] = self._windows_of(self._limits[key_id], model)
+            asked = entry.reservation
+            if asked.key.id in self._limits:
+                place = _place(self._limits[asked.key.id], asked)
+                if place not in self._windows:
+                    self._windows[place] = self._windows_of(self._limits[asked.key.id], place)
 
     @property
     def windows(self) -> Iterable[WindowRow]:
@@ -109,7 +114,7 @@ class Admission:
             once = (key_id, asked.idempotency_key)
             if once in self._taken:
                 return DuplicateRequest("a call with this idempotency-key is running or was billed")
-        windows = self._windows[key_id, asked.model]
+        windows = self._windows[_place(self._limits[key_id], asked)]
         if asked.unbounded and any(window.limit_nano_usd is not None for window in windows):
             return without_bound(asked.unbounded)
         granted = self._balances.admit(windows, _wanted(asked))
@@ -129,7 +134,8 @@ class Admission:
     def _is_over(self, end_us: int | None) -> bool:
         return end_us is not None and end_us <= self._now_us
 
-    def _windows_of(self, limits: Limits, model: str) -> tuple[WindowRow, ...]:
+    def _windows_of(self, limits: Limits, place: Place) -> tuple[WindowRow, ...]:
+        _, model, conversation = place
         now = moment(self._now_us)
         window = limits.budget_window
         current, resets_at = period(window, now), window_end(window, now)
@@ -137,6 +143,10 @@ class Admission:
         limit = model_budgets(limits.model_budgets).get(model)
         scope_id = key_model_id(limits.id, model)
         found.append(window_row("key_model", scope_id, current, limit, resets_at))
+        if conversation:
+            limit = limits.conversation_budget_nano_usd
+            scope_id = conversation_id(limits.id, conversation)
+            found.append(window_row("conversation", scope_id, current, limit, resets_at))
         if limits.team_window is not None:
             window = limits.team_window
             limit = limits.team_max_budget_nano_usd
@@ -179,7 +189,7 @@ class Admission:
 
     def _refusal(self, entry: Open, short: Shortfall) -> BudgetExceeded:
         asked = entry.reservation
-        windows = self._windows[asked.key.id, asked.model]
+        windows = self._windows[_place(self._limits[asked.key.id], asked)]
         window = next(window for window in windows if window.kind == short.scope)
         running = running_calls(self._connection, window)
         sums = self._balances.scope(window)  # as they stand when the running calls are counted
@@ -191,6 +201,11 @@ class Admission:
                 running_calls=running,
             )
         )
+
+
+def _place(limits: Limits, asked: Reservation) -> Place:
+    limited = limits.conversation_budget_nano_usd is not None
+    return limits.id, asked.model, asked.conversation if limited else ""
 
 
 def _wanted(asked: Reservation) -> Wanted:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
 from app.store.database.prepared import Values, texts
 from app.store.database.tables import rollups, windows
+from app.store.ledger.conversations import count_new_conversations
 from app.store.ledger.running import take_in
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import WindowRow
@@ -75,13 +76,14 @@ def make_windows(
     """Insert missing rows in one order, in a transaction that locks nothing else.
 
     A global window then has all that was spent and is held in its time, with a limit or without;
-    its id.
+    its id. A conversation's has what was spent and is held there without one.
     """
     ordered = sorted(missing, key=lambda window: window.id)
     statements.make_windows.many(
         connection,
         [(window.id, window.kind, window.scope_id, window.period) for window in ordered],
     )
+    count_new_conversations(connection, ordered)
     counted = None
     for window in ordered:
         if window.kind == "global":

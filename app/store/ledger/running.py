@@ -23,13 +23,13 @@ PERIODS: dict[ScopeKind, str] = {
     "team": "team_period",
     "global": "global_period",
 }
-_IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
+IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
 
 
 def running_calls(connection: Connection, window: WindowRow) -> int:
     """How many open calls hold something in the window."""
     there = requests.c[PERIODS[window.kind]] == window.period
-    count = select(func.count()).select_from(requests).where(_IS_OPEN, there, *_owner(window))
+    count = select(func.count()).select_from(requests).where(IS_OPEN, there, *owner_of(window))
     return int(connection.execute(count).scalar_one())
 
 
@@ -46,10 +46,10 @@ def take_in(connection: Connection, window: WindowRow) -> None:
     found = connection.execute(
         select(requests.c.id, where, requests.c.reserved_nano_usd)
         .where(
-            _IS_OPEN,
-            requests.c.created_us >= _start_us(window.period),
+            IS_OPEN,
+            requests.c.created_us >= start_us(window.period),
             func.coalesce(where, "") != window.period,
-            *_owner(window),
+            *owner_of(window),
         )
         .order_by(requests.c.id)
         .with_for_update()
@@ -76,17 +76,18 @@ def follow_window(connection: Connection, kind: ScopeKind, scope_id: str, window
     wanted = [window_row(kind, scope_id, current)]
     if kind == "key":
         model = func.coalesce(requests.c.held_model, requests.c.model)
-        models = select(model).where(_IS_OPEN, requests.c.key_id == scope_id).distinct()
+        models = select(model).where(IS_OPEN, requests.c.key_id == scope_id).distinct()
         names = sorted(connection.scalars(models))
         ids = [key_model_id(scope_id, name) for name in names]
         wanted += [window_row("key_model", each, current) for each in ids]
     for each in wanted:
-        _make(connection, each)
+        make_row(connection, each)
     for each in wanted:
         take_in(connection, each)
 
 
-def _make(connection: Connection, window: WindowRow) -> None:
+def make_row(connection: Connection, window: WindowRow) -> None:
+    """Insert the window's row if it is missing."""
     make_insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(
         make_insert(windows)
@@ -97,7 +98,7 @@ def _make(connection: Connection, window: WindowRow) -> None:
     )
 
 
-def _owner(window: WindowRow) -> Sequence[ColumnElement[bool]]:
+def owner_of(window: WindowRow) -> Sequence[ColumnElement[bool]]:
     """Whose calls belong there."""
     row, owner = requests.c, window.scope_id
     if window.kind == "key":
@@ -106,10 +107,13 @@ def _owner(window: WindowRow) -> Sequence[ColumnElement[bool]]:
         key_id, _, model = owner.partition(":")
         held_model = case((row.held_model.is_(None), row.model), else_=row.held_model)
         return (row.key_id == key_id, held_model == model)
+    if window.kind == "conversation":
+        key_id, _, conversation = owner.partition(":")
+        return (row.key_id == key_id, row.conversation == conversation)
     return (row.team_id == owner,) if window.kind == "team" else ()
 
 
-def _start_us(in_period: str) -> int:
+def start_us(in_period: str) -> int:
     """The first microsecond of a period as `moments.period` writes it."""
     _, _, first_day = in_period.partition(":")
     if not first_day:

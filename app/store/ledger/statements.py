@@ -22,6 +22,7 @@ from app.store.ledger.writes import CLOSED_COLUMNS, writes_for
 FOUND_COLUMNS = (
     *("id", "key_id", "team_id", "created_us", "reserved_nano_usd", *CLOSED_COLUMNS),
     *("key_period", "key_model_period", "team_period", "global_period", "windows_moved"),
+    *("conversation", "conversation_period"),
     *("process_id", "stake_input_nano_usd", "stake_output_pico_usd", "stake_max_tokens"),
 )
 _PG_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
@@ -35,6 +36,7 @@ class Limits(NamedTuple):
     budget_window: Window
     max_budget_nano_usd: int | None
     model_budgets: str | None
+    conversation_budget_nano_usd: int | None
     expires_us: int | None
     revoked_us: int | None
     team_window: Window | None

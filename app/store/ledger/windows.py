@@ -64,12 +64,22 @@ def key_model_id(key_id: str, model: str) -> str:
     return f"{key_id}:{model}"
 
 
+def conversation_id(key_id: str, conversation: str) -> str:
+    """A conversation's budget is its key's to set, so it is one within its key."""
+    return f"{key_id}:{conversation}"
+
+
 def windows_of_row(row: Any) -> tuple[WindowRow, ...]:  # noqa: ANN401  # a row of `requests`
     """The windows that a ledger row's cost landed in."""
     held_model = key_model_id(row.key_id, row.held_model or row.model)
     found = (
         window_row("key", row.key_id, row.key_period or ""),
         window_row("key_model", held_model, row.key_model_period or ""),
+        window_row(
+            "conversation",
+            conversation_id(row.key_id, row.conversation or ""),
+            row.conversation_period or "",
+        ),
         window_row("team", row.team_id or "", row.team_period or ""),
         window_row("global", "", row.global_period or ""),
     )

@@ -27,7 +27,7 @@ MOST_LIST_ITEMS = 500
 MOST_COUNT = 10**12
 MOST_OVERLAP_S = 30 * 86_400
 # Stored and shown, but not yet enforced.
-UNSERVED = ("rpm", "tpm", "max_parallel", "conversation_budget_usd")
+UNSERVED = ("rpm", "tpm", "max_parallel")
 
 Fields = Mapping[str, object]
 Model = TypeVar("Model", bound=BaseModel)

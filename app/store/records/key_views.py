@@ -32,6 +32,7 @@ def key_from_row(row: Row[Any]) -> Key:
         max_budget_nano_usd=row.max_budget_nano_usd,
         budget_window=row.budget_window,
         model_budgets_nano_usd=model_budgets(row.model_budgets),
+        conversation_budget_nano_usd=row.conversation_budget_nano_usd,
         rpm=row.rpm,
         tpm=row.tpm,
         max_parallel=row.max_parallel,

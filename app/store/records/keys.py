@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -16,6 +16,7 @@ from app.core.keys import Key
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import US_PER_S, iso
 from app.store.database.tables import key_secrets, keys, teams
+from app.store.ledger.conversations import follow_conversations, limit_conversations
 from app.store.ledger.running import follow_window
 from app.store.records import audit
 from app.store.records.columns import columns
@@ -115,7 +116,7 @@ class Keys:
         """Change what `fields` names; None removes a limit.  Raises BadRequest, NotFound.
 
         A key whose `budget_window` changes begins that window with nothing spent; calls that run
-        go on in it.
+        go on in it. A conversation's budget finds what was spent in its window without it.
         """
         given = checked(KeyChange, fields).given()
         values = columns(given)
@@ -125,8 +126,7 @@ class Keys:
             _fit(connection, values)
             if values:
                 connection.execute(update(keys).where(keys.c.id == key_id).values(**values))
-                if "budget_window" in values:
-                    follow_window(connection, "key", key_id, values["budget_window"])
+                _follow(connection, was, values)
             becomes = _read(connection, key_id)
             if values:
                 details = audit.changed(
@@ -263,6 +263,17 @@ def _fit(connection: Connection, values: dict[str, Any]) -> None:
     expires_us = values.get("expires_us")
     if expires_us is not None and expires_us <= clock_us(connection):
         raise BadRequest(f"expires_at: {iso(expires_us)} has passed", param="expires_at")
+
+
+def _follow(connection: Connection, was: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Windows that have another length now, or another limit, are brought up to date."""
+    key_id, window = was["id"], values.get("budget_window")
+    if window is not None:
+        follow_window(connection, "key", key_id, window)
+        follow_conversations(connection, key_id, window)
+    was_limited = was["conversation_budget_usd"] is not None
+    if values.get("conversation_budget_nano_usd") is not None and not was_limited:
+        limit_conversations(connection, key_id, window or was["budget_window"])
 
 
 def _read(connection: Connection, key_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.core.budgets import ScopeKind
 from app.core.money import usd_text
 from app.store.database.moments import US_PER_DAY, day_text
 from app.store.database.tables import SUM_COLUMNS, requests, rollups, windows
-from app.store.ledger.windows import key_model_id, window_id
+from app.store.ledger.windows import window_id
 from app.store.ledger.writes import ROLLUP_SUMS
 
 _HELD = case((requests.c.state == "reserved", requests.c.reserved_nano_usd), else_=0)
@@ -54,6 +54,7 @@ def _from_rows(connection: Connection) -> Iterator[tuple[str, tuple[int, int]]]:
     scopes: tuple[tuple[ScopeKind, Any, tuple[Any, ...]], ...] = (
         ("key", row.key_period, (row.key_id,)),
         ("key_model", row.key_model_period, (row.key_id, held_model)),
+        ("conversation", row.conversation_period, (row.key_id, row.conversation)),
         ("team", row.team_period, (row.team_id,)),
         ("global", row.global_period, ()),
     )
@@ -64,7 +65,7 @@ def _from_rows(connection: Connection) -> Iterator[tuple[str, tuple[int, int]]]:
             .group_by(in_period, *columns)
         )
         for when, spent, held, *ids in found:
-            scope_id = key_model_id(*ids) if kind == "key_model" else "".join(ids)
+            scope_id = ":".join(ids)
             yield window_id(kind, scope_id, when), (int(spent), int(held))
 
 

@@ -107,6 +107,7 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         "error_code": None,
         "ttft_ms": 210,
         "stream": True,
+        "conversation": "0123456789abcdef",
         "end_user": "ann\ufffde",
         "tags": ["a", "b"],
         "attempt_details": [
