@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.core.request import Block, FirstWords, Message, Request
 
 ID_BYTES = 8
+_LONG = 16_384  # of a picture or a document so many characters count: both ends, and its length
 _NAMED, _BEGUN = b"named", b"begun"
 # What a block says of its content, and marks on it: the same words may come with or without.
 _BESIDE_THE_POINT = frozenset(
@@ -92,4 +93,6 @@ def _essence(value: object) -> object:
         }
     if isinstance(value, (list, tuple)):
         return [_essence(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONG:
+        return len(value), value[: _LONG // 2], value[-_LONG // 2 :]
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.audit import Audit
+from app.store.records.conversations import Conversations
 from app.store.records.keys import Keys
 from app.store.records.refusals import Refusals
 from app.store.records.requests import Requests
@@ -25,6 +26,7 @@ class Store:
     keys: Keys
     teams: Teams
     requests: Requests
+    conversations: Conversations
     refusals: Refusals
     reports: Reports
     audit: Audit
@@ -45,6 +47,7 @@ def store_over(
         keys=Keys(database),
         teams=Teams(database),
         requests=Requests(database),
+        conversations=Conversations(database),
         refusals=Refusals(database, lost),
         reports=Reports(database),
         audit=Audit(database),

@@ -240,6 +240,11 @@ def test_other_words_users_keys_and_pictures_are_other_conversations() -> None:
         ),
     )
     assert len(ids(*apart)) == len(apart)
+    long = [
+        native(user([{"type": "image", "source": {"type": "base64", "data": data}}]))
+        for data in (f"a{png * 2_000}", f"b{png * 2_000}", f"a{png * 2_000}b", f"a{png * 2_001}")
+    ]
+    assert len(ids(*long)) == len(long)
     assert conversation_of(apart[0], "key_1", None) != conversation_of(apart[0], "key_2", None)
 
 
