@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.calls.clock import CLOCK, Clock
+from app.calls.recent_scores import RecentScores
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Gateway:
     """Everything a call needs, built once by `create_app`; replaced whole when prices reload.
 
     `now` (UTC) decides which prices apply and which models are retired; `keeps_content` that the
-    recorders are told what was answered.
+    recorders are told what was answered. `scores` outlive a reload.
     """
 
     ledger: Ledger
@@ -41,6 +42,7 @@ class Gateway:
     memory: Memory
     clock: Clock = CLOCK
     keeps_content: bool = False
+    scores: RecentScores = field(default_factory=RecentScores)
 
 
 @value

@@ -12,12 +12,12 @@ from app.calls.chain import Chain, judge, target_of
 from app.calls.charges import charge_of, not_billed, stream_charge
 from app.calls.ended import Course, ended, error_name, warn_of_overrun, why_ended
 from app.calls.gateway import Interruption
+from app.calls.ready import ready
 from app.calls.recollection import Recollection
 from app.calls.reservations import reservation_of
 from app.core.billing import answer_of
 from app.core.ended import Basis, Ending
 from app.core.errors import APIResponseValidationError, BudgetExceeded, NotSupported, UpstreamError
-from app.core.preparation import prepare
 from app.core.transcript import Transcript
 from app.core.unknown import stake_of, unknown_outcome
 from app.ports import Call
@@ -67,16 +67,8 @@ class Held:
         self._asked_count = False
 
     async def __aenter__(self) -> Self:
-        incoming, gateway = self.incoming, self._gateway
-        known = await self.memory.recall(incoming)
-        self.prepared = prepare(
-            incoming.request,
-            incoming.key,
-            gateway.policy,
-            gateway.now(),
-            adapted=not incoming.native,
-            known=known,
-        )
+        known = await self.memory.recall(self.incoming)
+        self.prepared = ready(self.incoming, self._gateway, known)
         try:
             await self._enter()
         except BudgetExceeded as refusal:

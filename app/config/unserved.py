@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "server": ("cors_origins",),
-    "routing": ("sonnet_share",),
     "budgets": ("soft_limit_ratio", "alert_webhook"),
     "retention": ("requests_days",),
 }

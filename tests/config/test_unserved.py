@@ -12,7 +12,6 @@ from tests.docs.test_reference import WITHOUT_EFFECT
 
 CASES = [
     ("server: {cors_origins: ['*']}", ["server.cors_origins"]),
-    ("routing: {sonnet_share: 0.2}", ["routing.sonnet_share"]),
     ("retention: {requests_days: 30}", ["retention.requests_days"]),
     (
         "budgets: {soft_limit_ratio: 0.9, alert_webhook: 'https://example.com/alerts'}",

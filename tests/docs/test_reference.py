@@ -229,7 +229,6 @@ def test_links_lead_somewhere(document: str) -> None:
 
 WITHOUT_EFFECT = {
     "server.cors_origins": r"\.cors_origins\b",
-    "routing.sonnet_share": r"\.sonnet_share\b",
     "budgets.soft_limit_ratio": r"\.soft_limit_ratio\b",
     "budgets.alert_webhook": r"\.alert_webhook\b",
     "retention.requests_days": r"\.requests_days\b",
