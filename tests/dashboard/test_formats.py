@@ -15,10 +15,10 @@ MONEY = [
     (54_399_000, "$0.054399", "$0.054399", "$0.0544", "$0.0544"),
     (291_600, "$0.0002916", "$0.000292", "$0.0003", "$0.0003"),
     (1, "$0.000000001", "<$0.000001", "<$0.0001", "<$0.0001"),
-    (-1, "−$0.000000001", ">−$0.000001", ">−$0.0001", ">−$0.0001"),  # noqa: RUF001
+    (-1, "−$0.000000001", ">−$0.000001", ">−$0.0001", ">−$0.0001"),
     (1_234_570_000_000, "$1,234.57", "$1,234.570000", "$1,234.57", "$1,234.57"),
     (12_040_000_000, "$12.04", "$12.040000", "$12.04", "$12.04"),
-    (-11_800_000, "−$0.0118", "−$0.011800", "−$0.0118", "−$0.0118"),  # noqa: RUF001
+    (-11_800_000, "−$0.0118", "−$0.011800", "−$0.0118", "−$0.0118"),
     (999_999 * NANO // 10, "$99,999.90", "$99,999.900000", "$99,999.90", "$99,999.90"),
     (100_000 * NANO, "$100,000.00", "$100,000.000000", "$100,000.00", "$100 K"),
     (1_234_567 * NANO, "$1,234,567.00", "$1,234,567.000000", "$1,234,567.00", "$1.23 M"),
@@ -50,7 +50,7 @@ def test_a_columns_largest_sum_decides_its_decimals(amount: int, largest: int, t
 
 @pytest.mark.parametrize("usd", ["0.054399", "-0.0118", "0.00", "1234.57"])
 def test_an_amount_is_read_as_it_is_written(usd: str) -> None:
-    told = formats.exact(formats.nano(usd)).replace("−", "-")  # noqa: RUF001
+    told = formats.exact(formats.nano(usd)).replace("−", "-")
     assert told.replace("$", "").replace(",", "") == usd
 
 
@@ -84,12 +84,12 @@ def test_a_billion_and_a_half_is_no_thousand_and_a_half() -> None:
 def test_shares_and_changes_have_one_decimal_and_say_new_or_nothing() -> None:
     assert formats.share(1, 8) == "12.5 %"
     assert formats.share(0, 8) == "0.0 %"
-    assert formats.share(1, 0) == "–"  # noqa: RUF001
+    assert formats.share(1, 0) == "–"
     assert formats.change(1_124, 1_000) == "+12.4 %"
-    assert formats.change(500, 1_000) == "−50.0 %"  # noqa: RUF001
+    assert formats.change(500, 1_000) == "−50.0 %"
     assert formats.change(1_000, 1_000) == "0.0 %"
     assert formats.change(5, 0) == "new"
-    assert formats.change(0, 0) == "–"  # noqa: RUF001
+    assert formats.change(0, 0) == "–"
 
 
 def test_rates_are_per_million_tokens_and_exact_per_token() -> None:

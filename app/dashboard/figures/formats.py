@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-DASH: Final = "–"  # noqa: RUF001 - the dash of an unknown figure
-MINUS: Final = "−"  # noqa: RUF001 - the minus of a figure
+DASH: Final = "–"
+MINUS: Final = "−"
 FROM_SHORT_USD: Final = 100_000
 _SHORT: Final = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
