@@ -30,7 +30,6 @@ from app.reload import follow_config
 from app.store.database.engine import Database, open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
-from app.store.memory.process import ProcessMemory
 from app.store.records.lookups import Lookups
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
@@ -40,7 +39,7 @@ from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
 from app.web.protocol import REFUSED_UNREAD
 from app.web.running import RunningGateway
-from app.wiring import Boot, global_budget, policy_of, recorders, retries_of, upstreams
+from app.wiring import Boot, global_budget, memory_of, policy_of, recorders, retries_of, upstreams
 
 DEFAULT_DATABASE_URL = "sqlite:///data/tollkeeper.db"
 GC_THRESHOLD = 10_000
@@ -137,7 +136,7 @@ def create_app(
     recorder = recorders(settings, boot)
     ledger = ledger_of(settings, database, recorder.metrics)
     running = RunningGateway(
-        gateway=gateway_of(settings, ledger, recorder, ProcessMemory(), now),
+        gateway=gateway_of(settings, ledger, recorder, memory_of(boot.environ), now),
         settings=settings,
         store=store_over(database, ledger, recorder.metrics.refusals_lost),
         recorder=recorder,
@@ -163,6 +162,7 @@ def create_app(
                 yield _for_the_protocol(running)
         finally:
             await ledger.close()
+            await running.gateway.memory.close()
             await running.store.refusals.close()
             await asyncio.to_thread(recorder.close)
             for upstream in (*running.gateway.upstreams.values(), *running.retired):

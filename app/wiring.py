@@ -14,12 +14,14 @@ from app.calls.attempts import RetryOptions
 from app.config.catalog import build_catalog, cache_rules, fallback_models, routing_rules
 from app.config.destinations import traced
 from app.config.prices import bundled_books
+from app.config.problems import ConfigError, Problem
 from app.config.sections import UpstreamSettings
 from app.config.settings import Settings, read_settings
 from app.core.budgets import WHOLE_PPM
 from app.core.preparation import Policy
-from app.ports import Upstream
+from app.ports import Memory, Upstream
 from app.store.ledger.windows import GlobalBudget
+from app.store.memory.process import ProcessMemory
 from app.telemetry.call_log import CallLog
 from app.telemetry.metrics import Metrics
 from app.telemetry.recorders import Recorders
@@ -28,6 +30,7 @@ from app.upstream.factory import open_upstream
 from app.upstream.options import UpstreamOptions
 from app.upstream.proxies import proxy_for
 
+REDIS = "TOLLKEEPER_REDIS_URL"
 SIMULATED_KEY = "simulated"
 KEYS = ("ANTHROPIC_API_KEY", "OPENROUTER_API_KEY")
 NONE_BEFORE: Mapping[str, UpstreamSettings] = MappingProxyType({})
@@ -88,6 +91,21 @@ def retries_of(settings: Settings) -> RetryOptions:
         max_elapsed_s=float(settings.retries.max_elapsed_s),
         max_retry_after_s=float(settings.retries.max_retry_after_s),
     )
+
+
+def memory_of(environ: Mapping[str, str]) -> Memory:
+    """What is remembered of conversations, shared where there is a Redis.  Raises ConfigError."""
+    own, url = ProcessMemory(), environ.get(REDIS)
+    if not url:
+        return own
+    # Imported here: few gateways have one.
+    from app.store.memory.redis import RedisMemory  # noqa: PLC0415
+
+    try:
+        return RedisMemory(url, own)
+    except ValueError:  # its text may hold the password
+        problem = Problem("", "no address of Redis", "redis://host:6379/0, rediss:// or unix://")
+        raise ConfigError(REDIS, [problem]) from None
 
 
 def recorders(settings: Settings, boot: Boot) -> Recorders:

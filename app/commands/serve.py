@@ -35,7 +35,7 @@ from app.main import LOG_LEVEL_VARIABLE, METRICS_VARIABLE, SIMULATOR_VARIABLE, c
 from app.store.database.sqlite import DatabaseInUse
 from app.store.database.stamp import Kind
 from app.telemetry.logs import start_logging
-from app.wiring import Boot, policy_of
+from app.wiring import Boot, memory_of, policy_of
 
 _log = logging.getLogger("tollkeeper")
 
@@ -93,6 +93,7 @@ def serve(wanted: Wanted) -> None:
         settings = boot.settings()
         policy = policy_of(settings)
         traced(settings, environ)
+        memory_of(environ)
         if not _can_serve(settings, policy):
             raise WrongUsage(ANTHROPIC_OFF)
         key = master_key(environ)

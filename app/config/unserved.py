@@ -13,10 +13,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "budgets": ("soft_limit_ratio", "alert_webhook"),
     "retention": ("requests_days",),
 }
-VARIABLES = (
-    "TOLLKEEPER_REDIS_URL",
-    "ANTHROPIC_ADMIN_KEY",
-)
+VARIABLES = ("ANTHROPIC_ADMIN_KEY",)
 NO_EFFECT = "has no effect in this version"
 
 

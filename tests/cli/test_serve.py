@@ -263,9 +263,9 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 
 def test_what_is_set_to_no_avail_is_warned_of_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("retention: {requests_days: 30}\n")
-    with serving(tmp_path, "--simulate", TOLLKEEPER_REDIS_URL="redis://127.0.0.1:1/0"):
+    with serving(tmp_path, "--simulate", ANTHROPIC_ADMIN_KEY="key"):
         pass
     lines = (tmp_path / "stderr.txt").read_text().splitlines()
     warned = [json.loads(line)["message"] for line in lines if '"warning"' in line]
     assert "retention.requests_days has no effect in this version" in warned
-    assert "TOLLKEEPER_REDIS_URL has no effect in this version" in warned
+    assert "ANTHROPIC_ADMIN_KEY has no effect in this version" in warned

@@ -2,65 +2,86 @@
 
 from __future__ import annotations
 
-from app.core.remembered import Conversation, Shared, Tried, learned, learned_of_shared
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from app.core.remembered import Lesson, Shared, Tried, learned, learned_of_shared
 from app.ports import Memory
-from app.store.memory.process import ProcessMemory, Recent, size_of
-from tests.core.test_remembered import HAIKU, SONNET, WHO, lesson
+from app.store.memory.process import ProcessMemory
+from app.store.memory.redis import RedisMemory
+from tests.core.test_remembered import HAIKU, NOW, SONNET, WHO, lesson
+
+Open = Callable[[], Memory]
 
 
-async def test_nothing_is_known_at_first() -> None:
-    memory: Memory = ProcessMemory()
+@pytest.fixture(params=["process", "redis"])
+async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
+    """Opens memories: Redis's forget what they know themselves, the process's own are one."""
+    if request.param == "process":
+        own = ProcessMemory()
+        yield lambda: own
+        return
+    url = request.getfixturevalue("redis_url")
+    async with Redis.from_url(url) as client:
+        await client.flushall()
+    yield lambda: RedisMemory(url, ProcessMemory(), answer_s=5.0)
+
+
+async def taught(opened: Open, *lessons: Lesson) -> Memory:
+    """A memory that others have taught."""
+    memory = opened()
+    for each in lessons:
+        memory.learn(each)
+    await memory.close()
+    return opened()
+
+
+async def test_nothing_is_known_at_first(opened: Open) -> None:
+    memory = opened()
     assert await memory.recall(WHO) == (None, {})
     await memory.close()
 
 
-async def test_what_was_learned_is_recalled() -> None:
-    memory = ProcessMemory()
+async def test_what_was_learned_is_recalled(opened: Open) -> None:
     first, second = lesson(10.0, wrote=900), lesson(70.0, HAIKU, read=900)
-    memory.learn(first)
-    memory.learn(second)
-    known = learned(learned(None, first), second)
+    full = replace(
+        second,
+        warm=replace(second.warm, date="Mon, 30 Nov 2026 22:00:00 GMT", message_id="msg_1"),
+        gap_s=60.0,
+        behind=1,
+        bytes_per_token=3.5,
+    )
+    memory = await taught(opened, first, full)
+    known = learned(learned(None, first), full)
     shared = learned_of_shared({}, first, opens=True)
-    assert await memory.recall(WHO) == (known, learned_of_shared(shared, second, opens=False))
+    found = await memory.recall(WHO)
+    assert found == (known, learned_of_shared(shared, full, opens=False))
+    assert found[0] is not None
+    assert found[0].threads["a1"].warm[HAIKU].fingerprint == NOW
+    await memory.close()
 
 
-async def test_a_prefix_is_shared_by_the_conversations_of_a_key_alone() -> None:
-    memory = ProcessMemory()
-    memory.learn(lesson(10.0, wrote=900))
-    asked = WHO.__class__("c2", "key_1", "a1", named=False, prefix="p1")
-    stranger = WHO.__class__("c3", "key_2", "a1", named=False, prefix="p1")
-    nothing = WHO.__class__("c3", "key_1", "a1", named=False, prefix=None)
-    tried = Tried(("system",), 0, 900, 0)
-    kept = Shared(10.0, 1, 1, 0, 1, 0, 0, -250, tried=tried)
-    assert await memory.recall(asked) == (None, {SONNET: kept})
-    assert await memory.recall(stranger) == await memory.recall(nothing) == (None, {})
+async def test_a_prefix_is_shared_by_the_conversations_of_a_key_alone(opened: Open) -> None:
+    memory = await taught(opened, lesson(10.0, wrote=900))
+    another = replace(WHO, conversation="c2")
+    stranger = replace(another, key_id="key_2")
+    kept = Shared(10.0, 1, 1, 0, 1, 0, 0, -250, tried=Tried(("system",), 0, 900, 0))
+    assert await memory.recall(another) == (None, {SONNET: kept})
+    assert await memory.recall(stranger) == (None, {})
+    assert await memory.recall(replace(another, prefix=None)) == (None, {})
+    await memory.close()
 
 
-async def test_what_is_a_day_old_is_forgotten() -> None:
-    now = [0.0]
-    memory = ProcessMemory(lambda: now[0])
-    memory.learn(lesson())
-    now[0] = 24 * 3_600.0 - 1
-    assert (await memory.recall(WHO))[0] is not None
-    now[0] += 1
-    assert await memory.recall(WHO) == (None, {})
-
-
-def test_the_least_recently_kept_go_when_there_are_too_many_or_they_are_too_large() -> None:
-    recent: Recent[str] = Recent(lambda: 0.0, 3, 100)
-    for key, size in (("a", 10), ("b", 20), ("a", 30), ("c", 40)):
-        recent.put(key, key, size)
-    assert (len(recent), recent.bytes) == (3, 90)
-    recent.put("d", "d", 5)
-    assert [recent.get(key) for key in "abcd"] == ["a", None, "c", "d"]
-    assert (len(recent), recent.bytes) == (3, 75)
-    recent.put("e", "e", 90)
-    assert [recent.get(key) for key in "acde"] == [None, None, "d", "e"]
-    recent.put("f", "f", 1_000)
-    assert (len(recent), recent.bytes) == (0, 0)
-
-
-def test_a_conversation_counts_by_what_it_keeps() -> None:
-    known = learned(None, lesson())
-    assert size_of(Conversation(SONNET, "anthropic")) == 1_000
-    assert size_of(known) == 2_000 + 700 + 16
+async def test_a_call_without_tools_and_system_prompt_teaches_of_its_conversation(
+    opened: Open,
+) -> None:
+    bare = replace(WHO, prefix=None)
+    memory = await taught(opened, replace(lesson(10.0), asked=bare))
+    known, shared = await memory.recall(bare)
+    assert known is not None
+    assert (known.model, shared) == (SONNET, {})
+    assert await memory.recall(replace(bare, conversation="c9")) == (None, {})
+    await memory.close()
