@@ -67,13 +67,17 @@ def explain(prompt: str, config: Path | None, *, as_json: bool) -> None:
 
 
 def _each_line(catalog: Catalog, rules: Rules, default: str) -> None:
-    """One decision per line, in order; a refused line gets an error in its place."""
+    """One decision per line, in order; a refused line gets an error in its place.
+
+    A line that would be refused for how its tools are written is decided on as well: nothing of it
+    is sent, and people have bodies of other vendors at hand.
+    """
     refused = 0
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
-            chosen, model = _decide(line, catalog, rules, default)
+            chosen, model = _decide_anyway(number, line, catalog, rules, default)
         except Refusal as error:
             refused += 1
             complain(f"line {number}: {error.message}")
@@ -88,6 +92,30 @@ def _decide(body: bytes, catalog: Catalog, rules: Rules, default: str) -> tuple[
     """By the fixed threshold, and with no memory of a conversation.  Raises Refusal."""
     request = parse(body, default).request
     return route(request, measure(request), catalog, rules, None, datetime.now(UTC).date())
+
+
+def _decide_anyway(
+    number: int, line: bytes, catalog: Catalog, rules: Rules, default: str
+) -> tuple[Route, Model]:
+    try:
+        return _decide(line, catalog, rules, default)
+    except Refusal as error:
+        if not (error.param or "").startswith("tools["):
+            raise
+        complain(f"line {number} would be refused: {error.message}")
+    return _decide(_with_fit_tools(line), catalog, rules, default)
+
+
+def _with_fit_tools(body: bytes) -> bytes:
+    """The request with names and schemas of its functions that any vendor takes."""
+    asked = orjson.loads(body)
+    for number, tool in enumerate(asked["tools"]):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if isinstance(function, dict):
+            function["name"] = f"function_{number}"
+            given = function.get("parameters")
+            function["parameters"] = {**given, "type": "object"} if isinstance(given, dict) else {}
+    return orjson.dumps(asked)
 
 
 def _decision(chosen: Route, model: Model) -> dict[str, Any]:

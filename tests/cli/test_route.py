@@ -86,3 +86,20 @@ def test_a_hard_prompt_goes_to_the_strongest_tier_and_is_explained(tmp_path: Pat
         cells = [line.split() for line in shown]
         assert ["proof", "1", "+0.200"] in cells
         assert max(map(len, shown)) <= 60
+
+
+def test_a_line_is_decided_on_though_its_tools_would_be_refused(tmp_path: Path) -> None:
+    def tool(name: str, kind: str) -> dict[str, Any]:
+        parameters = {"type": kind, "properties": {"city": {"type": "string"}}}
+        return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+    prompt = "Book a table, call a taxi and then send the bill to Ann, Ben and Carla."
+    lines = [body(prompt, tools=[tool("f", "object")]), body(prompt, tools=[tool("a.b", "dict")])]
+    lines.append(body(prompt, tools=[{"type": "nonsense"}]))
+    ended = run(tmp_path, "route", "--json", "-", stdin="\n".join(lines))
+    fit, unfit, nonsense = decisions(ended.out)
+    assert (fit["tier"], unfit["tier"]) == ("sonnet", "sonnet")
+    assert abs(fit["score"] - unfit["score"]) < 0.01  # the name is another
+    assert "line 2 would be refused: tools[0].function" in ended.err
+    assert nonsense["error"]["param"] == "tools[0].type"
+    assert ended.code == 1
