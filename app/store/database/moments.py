@@ -9,7 +9,8 @@ from app.core.budgets import EPOCH, Window, window_start
 from app.core.errors import BadRequest
 
 US_PER_S = 1_000_000
-US_PER_DAY = 86_400 * US_PER_S
+US_PER_HOUR = 3_600 * US_PER_S
+US_PER_DAY = 24 * US_PER_HOUR
 _MICROSECOND = timedelta(microseconds=1)
 
 

@@ -4,61 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, text
 
+from app.store.database.columns import (
+    COST_CATEGORIES,
+    COST_COLUMNS,
+    METADATA,
+    MOST_STORED,
+    SUM_COLUMNS,
+    TOKEN_COLUMNS,
+)
 from app.store.database.kinds import count as _count
 from app.store.database.kinds import in_range as _in_range
 from app.store.database.kinds import text_column as _text
 from app.store.database.kinds import text_or_null as _text_or_null
 from app.store.database.kinds import whole as _whole
 from app.store.database.kinds import whole_or_null as _whole_or_null
+from app.store.database.rollup_tables import label_rollups, rollups, tagged
 
-REVISION = "2026_11_30_2242"  # what `alembic_version` holds when these tables are in place
+__all__ = [
+    "COST_CATEGORIES",
+    "COST_COLUMNS",
+    "METADATA",
+    "MOST_STORED",
+    "REVISION",
+    "SUM_COLUMNS",
+    "TOKEN_COLUMNS",
+    "audit",
+    "key_secrets",
+    "keys",
+    "label_rollups",
+    "outcomes",
+    "processes",
+    "refusals",
+    "repricings",
+    "requests",
+    "rollups",
+    "stamp",
+    "tagged",
+    "teams",
+    "windows",
+]
 
-METADATA = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
-)
+REVISION = "2026_11_30_2243"  # what `alembic_version` holds when these tables are in place
 
 
 def _index_where(name: str, rows: Any, *columns: Column[Any], unique: bool = False) -> None:  # noqa: ANN401
     """An index of some of a table's rows."""
     Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
 
-
-TOKEN_COLUMNS = (
-    "input_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_read_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "web_search_requests",
-)
-COST_CATEGORIES = (
-    "input",
-    "cache_write_5m",
-    "cache_write_1h",
-    "cache_read",
-    "output",
-    "server_tools",
-)
-COST_COLUMNS = tuple(f"{category}_nano_usd" for category in COST_CATEGORIES)
-SUM_COLUMNS = (
-    "cost_nano_usd",
-    "cache_savings_nano_usd",
-    "routing_savings_nano_usd",
-    *TOKEN_COLUMNS,
-)
 
 teams = Table(
     "teams",
@@ -201,18 +195,17 @@ _index_where(
     *("ux_requests_idempotency", _ONCE, requests.c.key_id, requests.c.idempotency_key), unique=True
 )
 
-# What finished calls came to, per UTC day of their hold; `team_id` is '' for none.
-rollups = Table(
-    "rollups",
-    METADATA,
-    Column("day", Text, primary_key=True),
-    Column("key_id", Text, primary_key=True),
-    Column("team_id", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
-    _count("requests"),
-    *(_count(name) for name in SUM_COLUMNS),
-    *_in_range("rollups", *SUM_COLUMNS),
-)
+# What a list of calls may be narrowed to; a plain call that went well is in the last two alone.
+for _name, _rows, _columns in (
+    ("team", "team_id IS NOT NULL", ("team_id", "created_us")),
+    ("user", "end_user IS NOT NULL", ("end_user", "created_us")),
+    ("failed", "status <> 200", ("status", "created_us")),
+    ("unsettled", "state IN ('released', 'orphaned')", ("state", "created_us")),
+    ("unsure", "cost_source <> 'computed'", ("cost_source", "created_us")),
+    ("dear", "cost_nano_usd > 0", ("cost_nano_usd", "id", "created_us")),
+):
+    _index_where(f"ix_requests_{_name}", text(_rows), *(requests.c[_each] for _each in _columns))
+Index("ix_requests_model", requests.c.model, requests.c.created_us)
 
 audit = Table(
     "audit",

@@ -1,4 +1,4 @@
-"""The sums that a transaction moves: window rows, locked in one sorted pass, and roll-ups."""
+"""The window rows that a transaction moves, locked in one sorted pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from sqlalchemy import Connection, func, select, update
 
 from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
 from app.store.database.prepared import Values, texts
+from app.store.database.rollup_tables import DAY
 from app.store.database.tables import rollups, windows
 from app.store.ledger.conversations import count_new_conversations
-from app.store.ledger.running import take_in
+from app.store.ledger.running import start_us, take_in
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import WindowRow
 
@@ -101,10 +102,9 @@ def _count_everything(connection: Connection, window: WindowRow) -> None:
     take_in(connection, window)
     is_row = windows.c.id == window.id
     known = connection.execute(select(windows.c.spent_nano_usd).where(is_row).with_for_update())
-    first_day = window.period.partition(":")[2]
     spent = connection.execute(
         select(func.coalesce(func.sum(rollups.c.cost_nano_usd), 0)).where(
-            rollups.c.day >= first_day
+            rollups.c.grain == DAY, rollups.c.from_us >= start_us(window.period)
         )
     )
     more = int(spent.scalar_one()) - known.scalar_one()
@@ -116,24 +116,3 @@ def _count_everything(connection: Connection, window: WindowRow) -> None:
             uncounted_nano_usd=windows.c.uncounted_nano_usd + more,
         )
     )
-
-
-class Rollups:
-    """What finished calls add to their day's row."""
-
-    def __init__(self) -> None:
-        self._added: dict[tuple[str, ...], list[int]] = {}
-
-    def add(self, key: tuple[str, str, str, str], count: int, sums: Iterable[int]) -> None:
-        """`key` as ROLLUP_KEY, `count` requests, `sums` as SUM_COLUMNS."""
-        known = self._added.get(key)
-        if known is None:
-            self._added[key] = [count, *sums]
-            return
-        known[0] += count
-        for place, more in enumerate(sums, 1):
-            known[place] += more
-
-    def rows(self) -> list[Values]:
-        """What is to be written, as `Changes.rolled_up`."""
-        return [(*key, *sums) for key, sums in sorted(self._added.items())]

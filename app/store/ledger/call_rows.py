@@ -16,20 +16,21 @@ from app.core.routing import Route, Weighed
 from app.core.unknown import Stake
 from app.core.usage import Usage
 from app.ports import Reservation
-from app.store.database.tables import COST_CATEGORIES, SUM_COLUMNS, TOKEN_COLUMNS
+from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS
 from app.store.database.texts import (
     MOST_MESSAGE_CHARS,
     MOST_TAG_CHARS,
     stored,
 )
+from app.store.ledger.counting import Labels, counts
 from app.store.ledger.entries import Closing, Granted
+from app.store.ledger.rollups import NO_LABELS
 
 MOST_TAGS = 16
 _NOTHING_USED = Usage()
 _NOTHING_COST = Cost()
 _token_counts = attrgetter(*TOKEN_COLUMNS)
 _category_costs = attrgetter(*COST_CATEGORIES)
-_stored_sums = attrgetter(*SUM_COLUMNS)
 
 
 def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, ...]:
@@ -52,7 +53,7 @@ def held_row(asked: Reservation, hold: Granted, process_id: str) -> tuple[Any, .
         _plan_text(asked.cache_plan),
         asked.upstream,
         asked.stream,
-        None if asked.end_user is None else stored(asked.end_user),
+        _end_user(asked),
         _tags(asked.tags),
         asked.idempotency_key,
         periods.get("key"),
@@ -111,7 +112,7 @@ def closing(ended: Ended, held_model: str) -> Closing:
         *sums,
         *_category_costs(cost),
     )
-    return Closing(answered, sums, columns)
+    return Closing(answered, ended.cost_nano_usd, columns, counts(columns))
 
 
 def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
@@ -125,7 +126,7 @@ def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
         *sums,
         *_category_costs(_NOTHING_COST),
     )
-    return Closing(asked.model, sums, columns)
+    return Closing(asked.model, held_nano_usd, columns, counts(columns))
 
 
 def _waiting_trace(ended: Ended) -> str:
@@ -183,15 +184,20 @@ def _plan_text(plan: CachePlan) -> str:
     return orjson.dumps(fields).decode()
 
 
-def sums_of(row: Any) -> tuple[int, ...]:  # noqa: ANN401  # a row of `requests`
-    """What the row has added to its day's roll-up, as SUM_COLUMNS."""
-    sums: tuple[int, ...] = _stored_sums(row)
-    return sums
+def labels(asked: Reservation) -> Labels:
+    """The end user and the tags as they are stored, each tag once."""
+    if asked.end_user is None and not asked.tags:
+        return NO_LABELS
+    return _end_user(asked), tuple(dict.fromkeys(_stored_tags(asked.tags)))
+
+
+def _end_user(asked: Reservation) -> str | None:
+    return None if asked.end_user is None else stored(asked.end_user)
+
+
+def _stored_tags(tags: Sequence[str]) -> list[str]:
+    return [stored(tag, MOST_TAG_CHARS) for tag in tags[:MOST_TAGS]]
 
 
 def _tags(tags: Sequence[str]) -> str | None:
-    return (
-        orjson.dumps([stored(tag, MOST_TAG_CHARS) for tag in tags[:MOST_TAGS]]).decode()
-        if tags
-        else None
-    )
+    return orjson.dumps(_stored_tags(tags)).decode() if tags else None

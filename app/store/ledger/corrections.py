@@ -11,17 +11,21 @@ from sqlalchemy import Connection, Row, delete, select
 from app.core.ended import CostSource
 from app.core.unknown import lost_call
 from app.store.database.engine import clock_us
-from app.store.database.moments import US_PER_S, day_text
-from app.store.database.prepared import texts
-from app.store.database.tables import SUM_COLUMNS, processes, requests
-from app.store.ledger.balances import Balances, Rollups
+from app.store.database.moments import US_PER_S
+from app.store.database.prepared import Values, texts
+from app.store.database.tables import processes, requests
+from app.store.ledger.balances import Balances
 from app.store.ledger.call_rows import stake_of_row
+from app.store.ledger.counting import counts, counts_of, labels_of
 from app.store.ledger.entries import State
+from app.store.ledger.labels import KnownLabels
+from app.store.ledger.rollups import Call, Rollups
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import windows_of_row
-from app.store.ledger.writes import CLOSED_ROW, Changes
+from app.store.ledger.writes import CLOSED_COLUMNS, CLOSED_ROW, Changes
 
 MOST_AT_ONCE = 500
+NO_PROCESS = ""  # whoever corrects rows has no roll-ups by label of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +64,39 @@ def move_rows(
             continue
         was_open = row.state == "reserved"
         more = to.cost_nano_usd - row.cost_nano_usd
-        saved, saved_more = row.cache_savings_nano_usd, 0
-        if to.cache_savings_nano_usd is not None:
-            saved, saved_more = to.cache_savings_nano_usd, to.cache_savings_nano_usd - saved
         held = row.reserved_nano_usd if was_open else 0
         balances.move(windows_of_row(row), spent=more, held=-held)
-        key = (day_text(row.created_us), row.key_id, row.team_id or "", row.model)
-        rollups.add(key, int(was_open), (more, saved_more, *(0 for _ in SUM_COLUMNS[2:])))
-        becomes = {
-            **row._mapping,  # noqa: SLF001  # SQLAlchemy's documented name
-            "was": row.state,
-            "state": to.state,
-            "cost_nano_usd": to.cost_nano_usd,
-            "cost_source": to.cost_source,
-            "cache_savings_nano_usd": saved,
-            "other_nano_usd": row.other_nano_usd + more,
-            "status": to.status,
-            "error_code": to.error_code,
-        }
-        moved.append(tuple([becomes[name] for name in CLOSED_ROW]))
-    changes = Changes(moved=balances.moved(), closed=moved, rolled_up=rollups.rows())
+        moved.append(_becomes(row, to))
+        call = Call(row.created_us, row.key_id, row.team_id, row.model, labels_of(row))
+        if not was_open:
+            rollups.take(call, counts_of(row))
+        rollups.add(call, counts(moved[-1][: len(CLOSED_COLUMNS)]))
+    rolled_up = rollups.rows(connection, NO_PROCESS, KnownLabels())
+    changes = Changes(
+        moved=balances.moved(),
+        closed=moved,
+        rolled_up=rolled_up.by_key,
+        labelled=rolled_up.by_label,
+    )
     statements.writes.write(connection, changes)
     return len(moved)
+
+
+def _becomes(row: Row[Any], to: Change) -> Values:
+    """The row changed, as CLOSED_ROW."""
+    saved = to.cache_savings_nano_usd
+    becomes = {
+        **row._mapping,  # noqa: SLF001  # SQLAlchemy's documented name
+        "was": row.state,
+        "state": to.state,
+        "cost_nano_usd": to.cost_nano_usd,
+        "cost_source": to.cost_source,
+        "cache_savings_nano_usd": row.cache_savings_nano_usd if saved is None else saved,
+        "other_nano_usd": row.other_nano_usd + to.cost_nano_usd - row.cost_nano_usd,
+        "status": to.status,
+        "error_code": to.error_code,
+    }
+    return tuple([becomes[name] for name in CLOSED_ROW])
 
 
 def charge_lost_holds(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from app.core.errors import Refusal
 from app.core.values import value
 from app.ports import Reservation
+from app.store.ledger.counting import Labels
 from app.store.ledger.windows import WindowRow
 
 State = Literal["reserved", "settled", "released", "orphaned"]
@@ -37,11 +38,12 @@ class Waits:
 
 @value
 class Closing:
-    """How a call ended, by which `model`: `sums` as SUM_COLUMNS, `columns` as CLOSED_COLUMNS."""
+    """How a call ended, by which `model`: `columns` as CLOSED_COLUMNS, `counts` as ROLLUP_SUMS."""
 
     model: str
-    sums: tuple[int, ...]
+    cost_nano_usd: int
     columns: tuple[Any, ...]
+    counts: list[int]
 
 
 @dataclass(slots=True, eq=False)
@@ -106,6 +108,7 @@ class Close:
     held_nano_usd: int
     windows: tuple[WindowRow, ...]
     closing: Closing
+    labels: Labels
     wakes: Future[None]
     verify: bool = False
     answered: bool = False

@@ -10,7 +10,7 @@ from app.core.errors import BadRequest, LedgerUnavailable, Refusal
 from app.core.money import NANO_PER_USD
 from app.core.targets import Target
 from app.ports import EndedBy, Reservation
-from app.store.ledger.call_rows import closing, forgotten
+from app.store.ledger.call_rows import closing, forgotten, labels
 from app.store.ledger.entries import Close, Closing, Extend, Granted, Open
 from app.store.ledger.writer import BatchWriter
 
@@ -141,6 +141,7 @@ class OpenHold:
             held_nano_usd=self.held_nano_usd,
             windows=granted.windows,
             closing=end,
+            labels=labels(asked),
             wakes=asyncio.get_running_loop().create_future(),
             verify=self._doubtful or self._doubts != self._writer.doubts,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from app.store.ledger.labels import KnownLabels
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import GlobalBudget
 
@@ -20,3 +21,4 @@ class Process:
     statements: Statements
     budget: GlobalBudget = field(default_factory=GlobalBudget)
     counted: str | None = None
+    labels: KnownLabels = field(default_factory=KnownLabels)

@@ -23,6 +23,7 @@ FOUND_COLUMNS = (
     *("id", "key_id", "team_id", "created_us", "reserved_nano_usd", *CLOSED_COLUMNS),
     *("key_period", "key_model_period", "team_period", "global_period", "windows_moved"),
     *("conversation", "conversation_period"),
+    *("end_user", "tags"),
     *("process_id", "stake_input_nano_usd", "stake_output_pico_usd", "stake_max_tokens"),
 )
 _PG_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"

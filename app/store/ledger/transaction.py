@@ -7,30 +7,37 @@ for its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from app.core.budgets import Shortfall, Wanted
 from app.core.values import value
-from app.store.database.moments import day_text
 from app.store.database.prepared import Values, texts
 from app.store.ledger.admission import Admission
-from app.store.ledger.balances import Balances, Rollups
-from app.store.ledger.call_rows import held_row, sums_of
+from app.store.ledger.balances import Balances
+from app.store.ledger.call_rows import held_row, labels
+from app.store.ledger.counting import counts_of
 from app.store.ledger.entries import Close, Entry, Extend, Granted, Open, Outcome
+from app.store.ledger.labels import Known, Place
 from app.store.ledger.process import Process
+from app.store.ledger.rollups import Call, Rollups
 from app.store.ledger.windows import WindowRow, windows_of_row
 from app.store.ledger.writes import Changes
 
 
 @value
 class Entered:
-    """The outcomes in the order of the entries; with `missing` rows nothing was entered."""
+    """The outcomes in the order of the entries; with `missing` rows nothing was entered.
+
+    `labels` are those that a day has room for, to be learnt once this is committed.
+    """
 
     outcomes: Sequence[Outcome] = ()
     missing: Sequence[WindowRow] = ()
+    labels: Mapping[Place, Known] = field(default_factory=dict)
 
 
 class RowsChanged(Exception):
@@ -65,6 +72,7 @@ class _Transaction:
         # to be written
         self._rollups = Rollups()
         self._held: list[Values] = []
+        self._tagged: list[Values] = []
         self._extended: dict[str, int] = {}
         self._closed: list[Values] = []
 
@@ -87,9 +95,9 @@ class _Transaction:
             elif isinstance(entry, Extend):
                 outcomes[entry] = self._extend(entry)
         outcomes.update((entry, self._open(entry)) for entry in opens)
-        self._write()
+        found = self._write()
         outcomes.update(self._admission.refusals())
-        return Entered([outcomes[entry] for entry in entries])
+        return Entered([outcomes[entry] for entry in entries], labels=found)
 
     def _find_windows(self, closes: Iterable[Close]) -> None:
         """Where the windows of a close are not remembered for sure, its row tells them."""
@@ -121,7 +129,11 @@ class _Transaction:
     def _open(self, entry: Open) -> Outcome:
         outcome = self._admission.admit(entry)
         if isinstance(outcome, Granted):
-            self._held.append(held_row(entry.reservation, outcome, self._process.id))
+            asked, created_us = entry.reservation, outcome.created_us
+            self._held.append(held_row(asked, outcome, self._process.id))
+            if asked.tags:
+                each = labels(asked)[1]
+                self._tagged.extend((tag, created_us, asked.request_id) for tag in each)
         return outcome
 
     def _extend(self, entry: Extend) -> bool:
@@ -134,8 +146,8 @@ class _Transaction:
 
     def _close(self, entry: Close) -> int | None:
         closing, held, created_us = entry.closing, entry.held_nano_usd, entry.created_us
-        was, team_id, sums = "reserved", entry.team_id, closing.sums
-        spent, windows_moved = sums[0], 0
+        was, team_id, spent = "reserved", entry.team_id, closing.cost_nano_usd
+        windows_moved = 0
         if entry.verify:
             row = self._found.get(entry.request_id)
             if row is None or row.state in ("settled", "released"):
@@ -146,19 +158,28 @@ class _Transaction:
             held = row.reserved_nano_usd + more
             if was == "orphaned":  # charged as lost by another process; now known better
                 held, spent = more, spent - row.cost_nano_usd
-                key = (day_text(created_us), entry.key_id, team_id or "", row.model)
-                self._rollups.add(key, -1, [-count for count in sums_of(row)])
+                known = Call(created_us, entry.key_id, team_id, row.model, entry.labels)
+                self._rollups.take(known, counts_of(row))
         self._balances.move(entry.windows, spent=spent, held=-held)
-        key = (day_text(created_us), entry.key_id, team_id or "", closing.model)
-        self._rollups.add(key, 1, sums)
+        call = Call(created_us, entry.key_id, team_id, closing.model, entry.labels)
+        self._rollups.add(call, closing.counts)
         self._closed.append((*closing.columns, entry.request_id, was, windows_moved))
         return self._balances.remaining(entry.windows)
 
-    def _write(self) -> None:
+    def _write(self) -> Mapping[Place, Known]:
         extended = [(more, request_id) for request_id, more in self._extended.items()]
+        process = self._process
+        rolled_up = self._rollups.rows(self._connection, process.id, process.labels)
         changes = Changes(
-            self._balances.moved(), self._held, extended, self._closed, self._rollups.rows()
+            moved=self._balances.moved(),
+            held=self._held,
+            extended=extended,
+            closed=self._closed,
+            rolled_up=rolled_up.by_key,
+            labelled=rolled_up.by_label,
+            tagged=self._tagged,
         )
         changed = self._statements.writes.write(self._connection, changes)
         if changed != len(extended) + len(self._closed):
             raise RowsChanged
+        return rolled_up.labels

@@ -198,6 +198,7 @@ class BatchWriter:
                     self._process.counted = counted or self._process.counted
                     continue
             if error is None and entered is not None:
+                self._process.labels.learn(entered.labels)
                 self._watcher.committed(len(batch), time.monotonic() - began_s)
                 self._answer(batch, entered)
                 return None

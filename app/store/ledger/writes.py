@@ -12,7 +12,15 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
 from app.store.database.prepared import Prepared, Values
-from app.store.database.tables import COST_COLUMNS, SUM_COLUMNS, requests, rollups, windows
+from app.store.database.rollup_tables import (
+    LABEL_KEY,
+    ROLLUP_KEY,
+    ROLLUP_SUMS,
+    label_rollups,
+    rollups,
+    tagged,
+)
+from app.store.database.tables import COST_COLUMNS, SUM_COLUMNS, requests, windows
 
 HELD_COLUMNS = (
     *("id", "key_id", "team_id", "process_id", "state", "created_us", "dialect"),
@@ -31,9 +39,9 @@ CLOSED_COLUMNS = (
 CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was", "windows_moved")
 MOVED_ROW = ("spent", "held", "id")
 EXTENDED_ROW = ("more", "id")
-ROLLUP_KEY = ("day", "key_id", "team_id", "model")
-ROLLUP_SUMS = ("requests", *SUM_COLUMNS)
 ROLLUP_COLUMNS = (*ROLLUP_KEY, *ROLLUP_SUMS)
+LABEL_COLUMNS = (*LABEL_KEY, *ROLLUP_SUMS)
+TAGGED_ROW = ("tag", "created_us", "request_id")
 
 
 @dataclass(slots=True)
@@ -42,7 +50,8 @@ class Changes:
 
     `moved` windows as MOVED_ROW, with what to add to each sum; `held` requests as HELD_COLUMNS,
     `extended` ones as EXTENDED_ROW; `closed` ones as CLOSED_ROW, with the state that each was in
-    and how often it was moved; `rolled_up` as ROLLUP_COLUMNS.
+    and how often it was moved; `rolled_up` as ROLLUP_COLUMNS, `labelled` as LABEL_COLUMNS,
+    `tagged` as TAGGED_ROW.
     """
 
     moved: Sequence[Values] = ()
@@ -50,22 +59,21 @@ class Changes:
     extended: Sequence[Values] = ()
     closed: Sequence[Values] = ()
     rolled_up: Sequence[Values] = ()
+    labelled: Sequence[Values] = ()
+    tagged: Sequence[Values] = ()
 
 
 class SqliteWrites:
     """Each kind of change in one executemany."""
 
     def __init__(self, dialect: Dialect) -> None:
-        row = sqlite.insert(rollups)
-        rolled_up = row.on_conflict_do_update(
-            index_elements=list(ROLLUP_KEY),
-            set_={name: rollups.c[name] + row.excluded[name] for name in ROLLUP_SUMS},
-        )
         self._moved = Prepared(_moved(), dialect, given=MOVED_ROW)
         self._held = Prepared(insert(requests), dialect, HELD_COLUMNS)
         self._extended = Prepared(_extended(), dialect, given=EXTENDED_ROW)
         self._closed = Prepared(_closed(), dialect, given=CLOSED_ROW)
-        self._rolled_up = Prepared(rolled_up, dialect, ROLLUP_COLUMNS)
+        self._rolled_up = Prepared(_added_to(rollups, ROLLUP_KEY), dialect, ROLLUP_COLUMNS)
+        self._labelled = Prepared(_added_to(label_rollups, LABEL_KEY), dialect, LABEL_COLUMNS)
+        self._tagged = Prepared(insert(tagged), dialect, TAGGED_ROW)
 
     def write(self, connection: Connection, changes: Changes) -> int:
         """How many requests were extended and closed.
@@ -77,6 +85,8 @@ class SqliteWrites:
         extended = self._extended.many(connection, changes.extended)
         closed = self._closed.many(connection, changes.closed)
         self._rolled_up.many(connection, changes.rolled_up)
+        self._labelled.many(connection, changes.labelled)
+        self._tagged.many(connection, changes.tagged)
         return extended + closed
 
 
@@ -84,7 +94,7 @@ class PostgresWrites:
     """Everything in one statement and one round trip, the rows as JSON."""
 
     def __init__(self, dialect: Dialect) -> None:
-        held, rolled_up = ", ".join(HELD_COLUMNS), ", ".join(ROLLUP_COLUMNS)
+        held, tags = ", ".join(HELD_COLUMNS), ", ".join(TAGGED_ROW)
         # The column names are this module's own.
         self._text = f"""
 WITH moved AS (
@@ -108,10 +118,12 @@ WITH moved AS (
      AND requests.windows_moved = m.windows_moved
   RETURNING 1
 ), rolled_up AS (
-  INSERT INTO rollups ({rolled_up})
-  SELECT {rolled_up} FROM json_to_recordset($5) AS m({_typed(rollups, ROLLUP_COLUMNS, dialect)})
-  ON CONFLICT ({", ".join(ROLLUP_KEY)}) DO UPDATE
-     SET {", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in ROLLUP_SUMS)}
+{_adding(rollups, ROLLUP_KEY, "$5", dialect)}
+), labelled AS (
+{_adding(label_rollups, LABEL_KEY, "$6", dialect)}
+), tagged_too AS (
+  INSERT INTO tagged ({tags})
+  SELECT {tags} FROM json_to_recordset($7) AS m({_typed(tagged, TAGGED_ROW, dialect)})
 )
 SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM closed)
 """  # noqa: S608
@@ -123,7 +135,9 @@ SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM closed)
             _objects(HELD_COLUMNS, changes.held),
             _objects(EXTENDED_ROW, changes.extended),
             _objects(CLOSED_ROW, changes.closed),
-            _objects(ROLLUP_COLUMNS, changes.rolled_up),
+            _sparse(ROLLUP_COLUMNS, changes.rolled_up),
+            _sparse(LABEL_COLUMNS, changes.labelled),
+            _objects(TAGGED_ROW, changes.tagged),
         )
         if not any(kinds):
             return 0
@@ -137,6 +151,33 @@ def writes_for(dialect: Dialect) -> SqliteWrites | PostgresWrites:
 
 def _objects(names: tuple[str, ...], rows: Sequence[Values]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _sparse(names: tuple[str, ...], rows: Sequence[Values]) -> list[dict[str, Any]]:
+    """Without the zeros, which are most of a roll-up's row."""
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value != 0} for row in rows
+    ]
+
+
+def _added_to(table: Table, key: tuple[str, ...]) -> Any:  # noqa: ANN401
+    row = sqlite.insert(table)
+    return row.on_conflict_do_update(
+        index_elements=list(key),
+        set_={name: table.c[name] + row.excluded[name] for name in ROLLUP_SUMS},
+    )
+
+
+def _adding(table: Table, key: tuple[str, ...], rows: str, dialect: Dialect) -> str:
+    names = (*key, *ROLLUP_SUMS)
+    given = (*key, *(f"COALESCE({name}, 0)" for name in ROLLUP_SUMS))
+    moved = (f"{name} = {table.name}.{name} + excluded.{name}" for name in ROLLUP_SUMS)
+    typed = _typed(table, names, dialect)
+    return (  # the names are this module's own
+        f"  INSERT INTO {table.name} ({', '.join(names)})\n"  # noqa: S608
+        f"  SELECT {', '.join(given)} FROM json_to_recordset({rows}) AS m({typed})\n"
+        f"  ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(moved)}"
+    )
 
 
 def _typed(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:

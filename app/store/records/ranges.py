@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement
 
 from app.core.errors import BadRequest
-from app.store.database.moments import US_PER_DAY, day_text, parse_us
+from app.store.database.moments import US_PER_DAY, parse_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,6 @@ class Range:
         """Conditions on a moment in microseconds."""
         found = [] if self.from_us is None else [moment >= self.from_us]
         return found if self.before_us is None else [*found, moment < self.before_us]
-
-    def within_days(self, day: ColumnElement[str]) -> list[ColumnElement[bool]]:
-        """Conditions on a day's text; right for whole days alone."""
-        found = [] if self.from_us is None else [day >= day_text(self.from_us)]
-        return found if self.before_us is None else [*found, day < day_text(self.before_us)]
 
 
 def range_of(from_: str | None, to: str | None) -> Range:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+from sqlalchemy import Connection, case, func, select
 
 from app.core.budgets import ScopeKind
 from app.core.money import usd_text
-from app.store.database.moments import US_PER_DAY, day_text
-from app.store.database.tables import SUM_COLUMNS, requests, rollups, windows
+from app.store.database.tables import requests, windows
 from app.store.ledger.windows import window_id
-from app.store.ledger.writes import ROLLUP_SUMS
+from app.store.records import rollup_checks
 
 _HELD = case((requests.c.state == "reserved", requests.c.reserved_nano_usd), else_=0)
 
@@ -20,7 +19,7 @@ _HELD = case((requests.c.state == "reserved", requests.c.reserved_nano_usd), els
 def reconcile(connection: Connection) -> dict[str, Any]:
     """Compare every window and every roll-up; reads the whole ledger."""
     count = connection.execute(select(func.count()).select_from(requests)).scalar_one()
-    differences = [*_windows(connection), *_rollups(connection)]
+    differences = [*_windows(connection), *rollup_checks.differences(connection)]
     return {"consistent": not differences, "requests": count, "differences": differences}
 
 
@@ -67,44 +66,3 @@ def _from_rows(connection: Connection) -> Iterator[tuple[str, tuple[int, int]]]:
         for when, spent, held, *ids in found:
             scope_id = ":".join(ids)
             yield window_id(kind, scope_id, when), (int(spent), int(held))
-
-
-def _rollups(connection: Connection) -> Iterator[dict[str, Any]]:
-    finished = requests.c.state != "reserved"
-    team = func.coalesce(requests.c.team_id, literal_column("''"))
-    day: ColumnElement[int] = literal_column(
-        f"requests.created_us - requests.created_us % {US_PER_DAY}"
-    )
-    sums = [func.sum(requests.c[name]) for name in SUM_COLUMNS]
-    kept = {
-        tuple(row[:4]): tuple(map(int, row[4:]))
-        for row in connection.execute(
-            select(
-                rollups.c.day,
-                rollups.c.key_id,
-                rollups.c.team_id,
-                rollups.c.model,
-                *(rollups.c[name] for name in ROLLUP_SUMS),
-            )
-        )
-    }
-    added = {
-        (day_text(int(row[0])), *row[1:4]): tuple(map(int, row[4:]))
-        for row in connection.execute(
-            select(day, requests.c.key_id, team, requests.c.model, func.count(), *sums)
-            .where(finished)
-            .group_by(day, requests.c.key_id, team, requests.c.model)
-        )
-    }
-    nothing = (0,) * len(ROLLUP_SUMS)
-    for key in sorted(kept.keys() | added.keys()):
-        compared = zip(ROLLUP_SUMS, kept.get(key, nothing), added.get(key, nothing), strict=True)
-        for name, found, expected in compared:
-            if found != expected:
-                yield {
-                    "kind": "rollup",
-                    "id": "/".join(key),
-                    "field": name,
-                    "counted": str(found),
-                    "ledger": str(expected),
-                }

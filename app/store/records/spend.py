@@ -22,6 +22,7 @@ from app.core.errors import BadRequest
 from app.core.money import usd_text
 from app.store.database.engine import Database, FailClosed
 from app.store.database.prepared import among, texts
+from app.store.database.rollup_tables import DAY
 from app.store.database.tables import SUM_COLUMNS, TOKEN_COLUMNS, keys, requests, rollups, teams
 from app.store.records.fields import clean_text, unknown
 from app.store.records.ranges import Range, range_of
@@ -45,12 +46,12 @@ _FORMATS: Final = {
 }
 
 
-def _time(name: str, dialect: str) -> ColumnElement[Any]:
+def _time(name: str, dialect: str, moment: str) -> ColumnElement[Any]:
     """Literal, without parameters: PostgreSQL must see that what is selected is grouped by."""
     wanted = _FORMATS[dialect][name]
     if dialect == "sqlite":
-        return literal_column(f"strftime('{wanted}', requests.created_us / 1000000, 'unixepoch')")
-    utc = "to_timestamp(requests.created_us / 1000000) AT TIME ZONE 'UTC'"
+        return literal_column(f"strftime('{wanted}', {moment} / 1000000, 'unixepoch')")
+    utc = f"to_timestamp({moment} / 1000000) AT TIME ZONE 'UTC'"
     return literal_column(f"to_char({utc}, '{wanted}')")
 
 
@@ -135,14 +136,13 @@ class _Sums:
 
     def _column(self, name: str, tag: ColumnElement[Any]) -> ColumnElement[Any]:
         table = self._table
-        if name in TIMES and not self._rolled_up:
-            return _time(name, self._dialect)
+        if name in TIMES:
+            moment = "rollups.from_us" if self._rolled_up else "requests.created_us"
+            return _time(name, self._dialect, moment)
         columns: Mapping[str, ColumnElement[Any]] = {
             "key": table.c.key_id,
             "model": table.c.model,
             "team": func.nullif(table.c.team_id, literal_column("''")),
-            "day": rollups.c.day,
-            "month": func.substr(rollups.c.day, literal_column("1"), literal_column("7")),
             "user": requests.c.end_user,
             "tag": tag,
         }
@@ -152,7 +152,7 @@ class _Sums:
         table = self._table
         found = [self._filter(name, text) for name, text in self._filters.items()]
         if self._rolled_up:
-            return [*found, *self._within.within_days(table.c.day)]
+            return [*found, table.c.grain == DAY, *self._within.within(table.c.from_us)]
         return [*found, *self._within.within(table.c.created_us), table.c.state != "reserved"]
 
     def _filter(self, name: str, text: str) -> ColumnElement[bool]:

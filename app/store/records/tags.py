@@ -12,17 +12,18 @@ from app.store.database.tables import requests
 
 def has_tag(tag: str, dialect: str) -> ColumnElement[bool]:
     """Whether a row has the tag."""
-    each = _each(dialect)
+    each = tag_of_each(dialect)
     return select(literal_column("1")).select_from(each).where(each.c.value == tag).exists()
 
 
 def one_row_per_tag(dialect: str) -> tuple[FromClause, ColumnElement[Any]]:
     """Each row once per tag, once with none when it has no tag; and the column of the tag."""
-    each = _each(dialect)
+    each = tag_of_each(dialect)
     return requests.outerjoin(each, literal_column("1 = 1")), each.c.value
 
 
-def _each(dialect: str) -> Any:  # noqa: ANN401 - SQLAlchemy has no public name for it
+def tag_of_each(dialect: str) -> Any:  # noqa: ANN401 - SQLAlchemy has no public name for it
+    """A row's tags, one a row, in a column `value`."""
     if dialect == "sqlite":
         return func.json_each(requests.c.tags).table_valued("value")
     return func.json_array_elements_text(cast(requests.c.tags, JSON)).table_valued("value")

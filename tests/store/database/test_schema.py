@@ -48,6 +48,8 @@ async def test_every_index_is_there_with_its_condition(url: str) -> None:
         "ix_requests_lookups",
         "ix_requests_conversation",
         "ix_requests_waiting_trace",
+        *(f"ix_requests_{name}" for name in ("team", "user", "failed", "unsettled", "unsure")),
+        "ix_requests_dear",
     )
     for index in (*partial, "ix_requests_created_us_id"):
         assert index in found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from app.core.ended import Attempt, Basis
 from app.core.lookups import Pending, Told
 from app.ports import Reservation
-from app.store.database.tables import requests
+from app.store.database.tables import label_rollups, requests, rollups
 from app.store.records.lookups import Lookups, Noted
 from tests.store.ledger.till import CENT, HAIKU, Till, charge, reservation
 
@@ -91,7 +91,14 @@ async def test_a_stream_that_was_cut_ends_at_its_bill(till: Till) -> None:
 
 async def test_what_an_operator_has_corrected_stays(till: Till) -> None:
     asked = await answered(till)
-    await till.database.write(lambda c: c.execute(update(requests).values(cost_source="estimated")))
+
+    def guess(connection: Connection) -> None:
+        connection.execute(update(requests).values(cost_source="estimated"))
+        for table in (rollups, label_rollups):
+            sums = {table.c.estimated_nano_usd: table.c.cost_nano_usd}
+            connection.execute(update(table).values(sums))
+
+    await till.database.write(guess)
     await till.requests.correct(asked.request_id, 55)
     await told(till, 1_000, 20)
     row = await till.row(asked)

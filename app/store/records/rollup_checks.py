@@ -1,0 +1,168 @@
+"""Whether every roll-up is what the ledger's rows add up to, found out by the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+
+from app.store.database.moments import US_PER_DAY, US_PER_HOUR, iso
+from app.store.database.rollup_tables import (
+    ANY,
+    DAY,
+    HOUR,
+    MODEL,
+    OTHERS,
+    OWN,
+    ROLLUP_SUMS,
+    TAG,
+    USER,
+    label_rollups,
+    rollups,
+)
+from app.store.database.tables import requests
+from app.store.records.sums import COUNTED
+from app.store.records.tags import tag_of_each
+
+MOST_DIFFERENCES = 100  # of each kind of roll-up
+
+_HOUR_US: Final[ColumnElement[Any]] = literal_column(
+    f"requests.created_us - requests.created_us % {US_PER_HOUR}"
+)
+_DAY_US: Final[ColumnElement[Any]] = literal_column(
+    f"requests.created_us - requests.created_us % {US_PER_DAY}"
+)
+_OWN: Final[ColumnElement[str]] = literal_column(f"'{OWN}'", Text)
+_FINISHED: ColumnElement[bool] = requests.c.state != literal_column("'reserved'")
+
+
+def differences(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Each as `{"kind": "rollup", "id": …, "field": …, "counted": …, "ledger": …}`."""
+    dialect = connection.dialect.name
+    key = rollups.c
+    whose = (key.key_id, key.team_id, key.model)
+    team = func.coalesce(requests.c.team_id, literal_column("''"))
+    by_row = (_HOUR_US, requests.c.key_id, team, requests.c.model)
+    hours = _sums(rollups, (key.from_us, *whose), key.grain == HOUR)
+    yield from _compared(connection, HOUR, hours, _rows(by_row))
+    days = _sums(rollups, (key.from_us, *whose), key.grain == DAY)
+    of_hours = _sums(rollups, (_day(rollups), *whose), key.grain == HOUR)
+    yield from _compared(connection, DAY, days, of_hours)
+    models = _sums(rollups, (key.from_us, key.model), key.grain == HOUR)
+    yield from _compared(connection, MODEL, _labels(MODEL, HOUR), models)
+    for kind, rows in ((USER, _of_users()), (TAG, _of_tags(dialect))):
+        yield from _compared(connection, kind, _labels(kind, HOUR), rows)
+        of_hours = _labels(kind, HOUR, _day(label_rollups))
+        yield from _compared(connection, f"{kind}/{DAY}", _labels(kind, DAY), of_hours)
+
+
+def _compared(
+    connection: Connection, kind: str, kept: Select[Any], expected: Select[Any]
+) -> Iterator[dict[str, Any]]:
+    """`kept` and `expected` have the same columns: those of the key, then ROLLUP_SUMS."""
+    both = union_all(
+        kept.add_columns(literal_column("1").label("is_kept")),
+        expected.add_columns(literal_column("0").label("is_kept")),
+    ).subquery()
+    names = [column.name for column in both.c][: -len(ROLLUP_SUMS) - 1]
+    ids = [both.c[name] for name in names]
+    sides = [
+        [func.sum(case((both.c.is_kept == side, both.c[name]), else_=0)) for name in ROLLUP_SUMS]
+        for side in (1, 0)
+    ]
+    differ = or_(*(found != wanted for found, wanted in zip(*sides, strict=True)))
+    statement = (
+        select(*ids, *(side.label(f"s{place}") for place, side in enumerate(sides[0] + sides[1])))
+        .group_by(*ids)
+        .having(differ)
+        .order_by(*ids)
+        .limit(MOST_DIFFERENCES)
+    )
+    for row in connection.execute(statement):
+        key, sums = row[: len(names)], [int(value) for value in row[len(names) :]]
+        for place, name in enumerate(ROLLUP_SUMS):
+            found, wanted = sums[place], sums[place + len(ROLLUP_SUMS)]
+            if found != wanted:
+                yield {
+                    "kind": "rollup",
+                    "id": "/".join([kind, str(iso(int(key[0]))), *map(str, key[1:])]),
+                    "field": name,
+                    "counted": str(found),
+                    "ledger": str(wanted),
+                }
+
+
+def _sums(
+    table: Any,  # noqa: ANN401  # one of the two tables of roll-ups
+    key: Sequence[ColumnElement[Any]],
+    *where: ColumnElement[bool],
+) -> Select[Any]:
+    ids = [column.label(f"k{place}") for place, column in enumerate(key)]
+    sums = [func.sum(table.c[name]).label(name) for name in ROLLUP_SUMS]
+    return select(*ids, *sums).where(*where).group_by(*key)
+
+
+def _labels(kind: str, grain: str, moment: ColumnElement[Any] | None = None) -> Select[Any]:
+    row = label_rollups.c
+    key = (row.from_us if moment is None else moment, row.label)
+    return _sums(label_rollups, key, row.kind == kind, row.grain == grain)
+
+
+def _day(table: Any) -> ColumnElement[Any]:  # noqa: ANN401
+    return literal_column(f"{table.name}.from_us - {table.name}.from_us % {US_PER_DAY}")
+
+
+def _rows(key: Sequence[ColumnElement[Any]], *where: ColumnElement[bool]) -> Select[Any]:
+    ids = [column.label(f"k{place}") for place, column in enumerate(key)]
+    sums = [func.sum(COUNTED[name]).label(name) for name in ROLLUP_SUMS]
+    return select(*ids, *sums).where(_FINISHED, *where).group_by(*key)
+
+
+def _of_users() -> Select[Any]:
+    row = requests.c
+    own = _own_labels(USER)
+    label = case((own.c.label.is_(None), literal_column(f"'{OTHERS}'")), else_=own.c.label)
+    named = (own.c.day_us == _DAY_US) & (own.c.label == _OWN + row.end_user)
+    key = (_HOUR_US, label)
+    return _rows(key, row.end_user.is_not(None)).select_from(requests.outerjoin(own, named))
+
+
+def _of_tags(dialect: str) -> Select[Any]:
+    """Each call once in every row where it is counted, and once in the one of any tag."""
+    each = tag_of_each(dialect)
+    own = _own_labels(TAG)
+    named = (own.c.day_us == _DAY_US) & (own.c.label == _OWN + each.c.value)
+    label = case((own.c.label.is_(None), literal_column(f"'{OTHERS}'")), else_=own.c.label)
+    tagged = requests.join(each, literal_column("1 = 1"))
+    labels = union_all(
+        select(requests.c.id.label("request_id"), label.label("label"))
+        .select_from(tagged.outerjoin(own, named))
+        .distinct(),
+        select(requests.c.id.label("request_id"), literal_column(f"'{ANY}'").label("label"))
+        .select_from(tagged)
+        .distinct(),
+    ).subquery()
+    source = requests.join(labels, labels.c.request_id == requests.c.id)
+    return _rows((_HOUR_US, labels.c.label)).select_from(source)
+
+
+def _own_labels(kind: str) -> Any:  # noqa: ANN401  # a subquery
+    row = label_rollups.c
+    return (
+        select(row.from_us.label("day_us"), row.label)
+        .where(row.kind == kind, row.grain == DAY, row.label.startswith(OWN))
+        .distinct()
+        .subquery()
+    )
