@@ -10,8 +10,8 @@ from app.core.budgets import Grant, Scope, Shortfall, Wanted, admit
 from app.store.database.prepared import Values, texts
 from app.store.database.rollup_tables import DAY
 from app.store.database.tables import rollups, windows
-from app.store.ledger.conversations import count_new_conversations
-from app.store.ledger.running import start_us, take_in
+from app.store.ledger.conversations import count_calls_without, keys_of, known_conversations
+from app.store.ledger.running import lock_scopes, start_us, take_in
 from app.store.ledger.statements import Statements
 from app.store.ledger.windows import WindowRow
 
@@ -84,13 +84,15 @@ def make_windows(
         connection,
         [(window.id, window.kind, window.scope_id, window.period) for window in ordered],
     )
-    count_new_conversations(connection, ordered)
-    counted = None
-    for window in ordered:
-        if window.kind == "global":
-            _count_everything(connection, window)
-            counted = window.id
-    return counted
+    conversations = known_conversations(connection, ordered)
+    everything = [window for window in ordered if window.kind == "global"]
+    if conversations or everything:
+        lock_scopes(connection, [*conversations, *everything, *keys_of(conversations)])
+    for window in conversations:
+        count_calls_without(connection, window)
+    for window in everything:
+        _count_everything(connection, window)
+    return everything[0].id if everything else None
 
 
 def _count_everything(connection: Connection, window: WindowRow) -> None:

@@ -12,31 +12,36 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
 
-from app.core.budgets import Window
-from app.store.database.engine import clock_us
-from app.store.database.moments import moment, period
 from app.store.database.tables import requests, windows
-from app.store.ledger.running import IS_OPEN, make_row, owner_of, start_us, take_in
+from app.store.ledger.running import IS_OPEN, owner_of, start_us, take_in
 from app.store.ledger.windows import WindowRow, conversation_id, window_row
 
 KIND: Final = "conversation"
 
 
-def count_new_conversations(connection: Connection, made: Iterable[WindowRow]) -> None:
-    """Bring those windows up to date that were just made for conversations with calls before."""
+def known_conversations(connection: Connection, made: Iterable[WindowRow]) -> list[WindowRow]:
+    """Those windows of conversations that have had calls before."""
     of_conversations = {window.scope_id: window for window in made if window.kind == KIND}
     if not of_conversations:
-        return
+        return []
     names = {scope_id.partition(":")[2] for scope_id in of_conversations}
     known = select(requests.c.key_id, requests.c.conversation).distinct()
     rows = connection.execute(known.where(requests.c.conversation.in_(sorted(names)))).all()
-    for scope_id in sorted(conversation_id(*row) for row in rows):
-        if scope_id in of_conversations:
-            count_calls_without(connection, of_conversations[scope_id])
+    return [
+        of_conversations[scope_id]
+        for scope_id in sorted(conversation_id(*row) for row in rows)
+        if scope_id in of_conversations
+    ]
+
+
+def keys_of(conversations: Iterable[WindowRow]) -> list[WindowRow]:
+    """A window of each of their keys: who ends a call of theirs locks that."""
+    ids = {window.scope_id.partition(":")[0] for window in conversations}
+    return [window_row("key", key_id, "") for key_id in sorted(ids)]
 
 
 def count_calls_without(connection: Connection, window: WindowRow) -> None:
-    """Count what is named by no window yet; a second time changes nothing."""
+    """Count what is named by no window yet; a second time changes nothing.  Its scope is locked."""
     take_in(connection, window)
     is_it = windows.c.id == window.id
     known = connection.execute(select(windows.c.uncounted_nano_usd).where(is_it).with_for_update())
@@ -56,32 +61,25 @@ def count_calls_without(connection: Connection, window: WindowRow) -> None:
     )
 
 
-def limit_conversations(connection: Connection, key_id: str, window: Window) -> None:
-    """A key limits its conversations again: the windows that are there get what they missed."""
-    current = period(window, moment(clock_us(connection)))
+def missed_calls(connection: Connection, key_id: str, in_period: str) -> list[WindowRow]:
+    """Windows of the key's conversations that calls without one are missing from."""
     name = func.substr(windows.c.scope_id, len(key_id) + 2)
     its_calls = and_(requests.c.conversation == name, requests.c.key_id == key_id)
     stale = select(windows.c.scope_id).where(
         windows.c.scope_kind == KIND,
         windows.c.scope_id.startswith(f"{key_id}:", autoescape=True),
-        windows.c.period == current,
-        exists().where(its_calls, *_without_window(current)),
+        windows.c.period == in_period,
+        exists().where(its_calls, *_without_window(in_period)),
     )
-    for scope_id in sorted(connection.scalars(stale)):
-        count_calls_without(connection, window_row(KIND, scope_id, current))
+    return [window_row(KIND, scope_id, in_period) for scope_id in connection.scalars(stale)]
 
 
-def follow_conversations(connection: Connection, key_id: str, window: Window) -> None:
-    """The windows of a key have another length: open calls of its conversations follow."""
-    current = period(window, moment(clock_us(connection)))
+def held_conversations(connection: Connection, key_id: str, in_period: str) -> list[WindowRow]:
+    """The windows that open calls of the key's limited conversations belong to in this period."""
     limited = requests.c.conversation_period.is_not(None)
     running = select(requests.c.conversation).where(IS_OPEN, requests.c.key_id == key_id, limited)
-    names = sorted(str(name) for name in connection.scalars(running.distinct()))
-    wanted = [window_row(KIND, conversation_id(key_id, name), current) for name in names]
-    for each in wanted:
-        make_row(connection, each)
-    for each in wanted:
-        count_calls_without(connection, each)
+    names = connection.scalars(running.distinct())
+    return [window_row(KIND, conversation_id(key_id, str(name)), in_period) for name in names]
 
 
 def _without_window(in_period: str) -> tuple[ColumnElement[bool], ...]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.budgets import EPOCH, ScopeKind, Window
-from app.store.database.engine import clock_us
-from app.store.database.moments import microseconds, moment, period
+from app.core.budgets import EPOCH, ScopeKind
+from app.store.database.moments import microseconds
 from app.store.database.tables import requests, windows
-from app.store.ledger.windows import WindowRow, key_model_id, window_id, window_row
+from app.store.ledger.windows import WindowRow, window_id
 
 PERIODS: dict[ScopeKind, str] = {
     "key": "key_period",
@@ -23,6 +22,7 @@ PERIODS: dict[ScopeKind, str] = {
     "team": "team_period",
     "global": "global_period",
 }
+SCOPES_AT_ONCE = 1_000  # both databases bound the parameters of a statement
 IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
 
 
@@ -33,15 +33,25 @@ def running_calls(connection: Connection, window: WindowRow) -> int:
     return int(connection.execute(count).scalar_one())
 
 
+def lock_scopes(connection: Connection, wanted: Iterable[WindowRow]) -> None:
+    """Lock every window of their scopes in the one order in which windows are locked.
+
+    Before any request is: whoever ends a call locks its windows first.
+    """
+    scopes = sorted({(window.kind, window.scope_id) for window in wanted})
+    scope = tuple_(windows.c.scope_kind, windows.c.scope_id)
+    for begin in range(0, len(scopes), SCOPES_AT_ONCE):
+        some = scope.in_(scopes[begin : begin + SCOPES_AT_ONCE])
+        locked = select(windows.c.id).where(some).order_by(windows.c.id).with_for_update()
+        connection.execute(locked).all()
+
+
 def take_in(connection: Connection, window: WindowRow) -> None:
     """Move what open calls of this window's time hold in another window, or in none, into it.
 
-    Their processes remember the old windows. `windows_moved` tells them to read the row, which
-    says where the cost is to land.
+    Its scope is locked. Their processes remember the old windows: `windows_moved` tells them to
+    read the row, which says where the cost is to land.
     """
-    same_scope = (windows.c.scope_kind == window.kind, windows.c.scope_id == window.scope_id)
-    locked = select(windows.c.id).where(*same_scope).order_by(windows.c.id).with_for_update()
-    connection.execute(locked).all()
     where = requests.c[PERIODS[window.kind]]
     found = connection.execute(
         select(requests.c.id, where, requests.c.reserved_nano_usd)
@@ -68,22 +78,6 @@ def take_in(connection: Connection, window: WindowRow) -> None:
     moving = update(requests).where(requests.c.id.in_([row[0] for row in found]))
     once_more = requests.c.windows_moved + 1
     connection.execute(moving.values({where: window.period, requests.c.windows_moved: once_more}))
-
-
-def follow_window(connection: Connection, kind: ScopeKind, scope_id: str, window: Window) -> None:
-    """The windows of a key (its models' too) or team have another length: its open calls follow."""
-    current = period(window, moment(clock_us(connection)))
-    wanted = [window_row(kind, scope_id, current)]
-    if kind == "key":
-        model = func.coalesce(requests.c.held_model, requests.c.model)
-        models = select(model).where(IS_OPEN, requests.c.key_id == scope_id).distinct()
-        names = sorted(connection.scalars(models))
-        ids = [key_model_id(scope_id, name) for name in names]
-        wanted += [window_row("key_model", each, current) for each in ids]
-    for each in wanted:
-        make_row(connection, each)
-    for each in wanted:
-        take_in(connection, each)
 
 
 def make_row(connection: Connection, window: WindowRow) -> None:

@@ -16,8 +16,7 @@ from app.core.keys import Key
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import US_PER_S, iso
 from app.store.database.tables import key_secrets, keys, teams
-from app.store.ledger.conversations import follow_conversations, limit_conversations
-from app.store.ledger.running import follow_window
+from app.store.ledger.following import follow_key
 from app.store.records import audit
 from app.store.records.columns import columns
 from app.store.records.fields import Fields, KeyChange, NewKey, Rotation, checked
@@ -267,13 +266,12 @@ def _fit(connection: Connection, values: dict[str, Any]) -> None:
 
 def _follow(connection: Connection, was: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Windows that have another length now, or another limit, are brought up to date."""
-    key_id, window = was["id"], values.get("budget_window")
-    if window is not None:
-        follow_window(connection, "key", key_id, window)
-        follow_conversations(connection, key_id, window)
-    was_limited = was["conversation_budget_usd"] is not None
-    if values.get("conversation_budget_nano_usd") is not None and not was_limited:
-        limit_conversations(connection, key_id, window or was["budget_window"])
+    moved = "budget_window" in values
+    limits = values.get("conversation_budget_nano_usd") is not None
+    limits = limits and was["conversation_budget_usd"] is None
+    if moved or limits:
+        window = values.get("budget_window", was["budget_window"])
+        follow_key(connection, was["id"], window, moved=moved, limits=limits)
 
 
 def _read(connection: Connection, key_id: str) -> dict[str, Any]:

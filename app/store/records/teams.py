@@ -12,7 +12,7 @@ from app.core.errors import BadRequest, NotFound
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import iso
 from app.store.database.tables import teams
-from app.store.ledger.running import follow_window
+from app.store.ledger.following import follow_team
 from app.store.ledger.windows import Sums, budget_fields, current_periods, read_sums
 from app.store.records import audit
 from app.store.records.columns import columns
@@ -83,7 +83,7 @@ class Teams:
             if values:
                 connection.execute(update(teams).where(teams.c.id == team_id).values(**values))
                 if "budget_window" in values:
-                    follow_window(connection, "team", team_id, values["budget_window"])
+                    follow_team(connection, team_id, values["budget_window"])
             becomes = _read(connection, team_id)
             if values:
                 details = audit.changed(
