@@ -31,9 +31,11 @@ from app.store.database.engine import Database, open_database
 from app.store.database.sqlite import DatabaseInUse
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.lookups import Lookups
+from app.store.records.traces import Traces
 from app.store.store import store_over
 from app.telemetry.logs import start_logging
 from app.telemetry.recorders import Recorders
+from app.traces import follow_bills, tell_the_rest
 from app.upstream.breakers import Breakers
 from app.web.bodies import BODY_TIMEOUT_S
 from app.web.errors import outcome_of
@@ -158,16 +160,11 @@ def create_app(
                 follow_config(running, boot, recorder),
                 follow_lookups(running, Lookups(database), recorder.metrics),
                 running.store.refusals.run(),
+                follow_bills(recorder.waiting, Traces(database)),
             ):
                 yield _for_the_protocol(running)
         finally:
-            await ledger.close()
-            await running.gateway.memory.close()
-            await running.store.refusals.close()
-            await asyncio.to_thread(recorder.close)
-            for upstream in (*running.gateway.upstreams.values(), *running.retired):
-                await upstream.close()
-            await database.close()
+            await _stop(running, recorder)
             _log.info("stopped", extra={"pid": os.getpid()})
 
     return build(running, lifespan, partial(Dashboard, running))
@@ -201,6 +198,19 @@ async def _open(ledger: SqlLedger) -> None:
         problem = str(getattr(error, "orig", None) or error) or type(error).__name__
         _log.critical("the ledger can't be opened", extra={"problem": problem})
         raise
+
+
+async def _stop(running: RunningGateway, recorder: Recorders) -> None:
+    """The ledger first: what is still written down by then can be told."""
+    store = running.store
+    await store.ledger.close()
+    await running.gateway.memory.close()
+    await store.refusals.close()
+    await tell_the_rest(recorder.waiting, Traces(store.database))
+    await asyncio.to_thread(recorder.close)
+    for upstream in (*running.gateway.upstreams.values(), *running.retired):
+        await upstream.close()
+    await store.database.close()
 
 
 def _settle_memory() -> None:

@@ -42,6 +42,7 @@ def charge_of(
         message_id=message_id,
         model=None if found.model == model_id else found.model,
         unknown=found.unknown,
+        stop_reason=answer.stop_reason,
     )
 
 

@@ -92,7 +92,7 @@ class Charge:
     `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
     on the strongest tier (an upper bound: that tier may cache what this one can't). `model` is the
     one that answered; None: the one that was asked. `unknown`: what had no price and was charged
-    at the dearest figures.
+    at the dearest figures. `stop_reason` is the vendor's word for why it ended.
     """
 
     usage: Usage
@@ -104,6 +104,7 @@ class Charge:
     message_id: str | None = None
     model: str | None = None
     unknown: tuple[Unknown, ...] = ()
+    stop_reason: str | None = None
 
 
 @value

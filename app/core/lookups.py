@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from app.core.values import value
+
+if TYPE_CHECKING:
+    from app.core.ended import CostSource, Ended
 
 FIRST_S = 10  # before that it knows of nothing
 LONGEST_S = 3_600
@@ -25,6 +30,27 @@ class Told:
 
     cost_nano_usd: int
     cache_discount_nano_usd: int | None
+
+
+@value
+class Billed:
+    """What a row came to once nothing more is to be told of it.
+
+    `cache_discount_nano_usd` is None where its vendor never told.
+    """
+
+    cost_nano_usd: int
+    cost_source: CostSource
+    cache_discount_nano_usd: int | None
+
+
+@value
+class Left:
+    """A call that its process did not live to tell of, as its row has it."""
+
+    call: Ended
+    ended_ns: int
+    bill: Billed
 
 
 def wait_s(asked: int) -> int | None:

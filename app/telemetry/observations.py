@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from app.core.blotted import blot
+from app.core.ended import Basis
 from app.core.errors import GatewayError
 from app.core.money import usd_text
 from app.core.pricing import Cost
@@ -21,7 +23,8 @@ from app.core.usage import Usage
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from app.core.ended import Attempt, Ended
+    from app.core.ended import Attempt, CostSource, Ended
+    from app.core.lookups import Billed
 
 Attributes = Mapping[str, str | int | float | Sequence[str]]
 MOST_MESSAGE_CHARS = 500
@@ -39,7 +42,8 @@ NOTHING_COST = Cost()
 class Told:
     """A call on its way to a tracing tool; `prompt` and `answer` only where they may be told.
 
-    Nothing in it holds on to the request or to an exception's frames.
+    Nothing in it holds on to the request or to an exception's frames. `cost_source` and
+    `cache_discount_nano_usd` are what the vendor's bill says, where it has come.
     """
 
     call: Ended
@@ -48,11 +52,35 @@ class Told:
     prompt: Any = None
     answer: Any = None
     content_bytes: int = 0
+    cost_source: CostSource | None = None
+    cache_discount_nano_usd: int | None = None
 
     @property
     def begun_ns(self) -> int:
         """When the call began, in Unix nanoseconds."""
         return self.ended_ns - self.call.latency_ms * NS_PER_MS
+
+
+def billed(told: Told, bill: Billed) -> Told:
+    """The call at what its row came to: what the vendor billed above or below is told apart."""
+    call = told.call
+    more = bill.cost_nano_usd - call.cost_nano_usd
+    if call.charge is None:
+        call = replace(call, other_nano_usd=call.other_nano_usd + more)
+    else:
+        cost = call.charge.cost
+        cost = replace(cost, adjustment=cost.adjustment + more)
+        call = replace(call, charge=replace(call.charge, cost=cost))
+    if more:
+        *before, last = call.attempts
+        last = replace(last, cost_nano_usd=last.cost_nano_usd + more, basis=Basis.USAGE)
+        call = replace(call, attempts=(*before, last))
+    return replace(
+        told,
+        call=call,
+        cost_source=bill.cost_source,
+        cache_discount_nano_usd=bill.cache_discount_nano_usd,
+    )
 
 
 def error_text(error: BaseException | None) -> str | None:
@@ -132,9 +160,11 @@ def cost_details(call: Ended) -> str:
     return "{" + ",".join(f'"{name}":{usd_text(nano)}' for name, nano in amounts.items()) + "}"
 
 
-def cache_discount_usd(call: Ended) -> str:
-    """What caching saved; negative where a write cost more than it saved."""
-    charge = call.charge
+def cache_discount_usd(told: Told) -> str:
+    """What caching saved, by the vendor's bill where it says; negative where a write cost more."""
+    if told.cache_discount_nano_usd is not None:
+        return usd_text(told.cache_discount_nano_usd)
+    charge = told.call.charge
     return usd_text(0 if charge is None else charge.uncached_nano_usd - charge.cost.total)
 
 
@@ -147,6 +177,9 @@ def _gen_ai(call: Ended) -> dict[str, Any]:
         "gen_ai.request.max_tokens": call.request.max_tokens,
         "gen_ai.response.model": call.model,
         "gen_ai.response.id": None if call.charge is None else call.charge.message_id,
+        "gen_ai.response.finish_reasons": call.charge
+        and call.charge.stop_reason
+        and [call.charge.stop_reason],
         "gen_ai.response.time_to_first_chunk": (
             None if call.ttft_ms is None else call.ttft_ms / MS_PER_S
         ),
@@ -181,8 +214,8 @@ def _langfuse(told: Told) -> dict[str, Any]:
         f"{name}.metadata.route_reason": str(call.route.reason),
         f"{name}.metadata.status": str(call.status),
         f"{name}.metadata.error_code": call.error_code,
-        f"{name}.metadata.cost_source": call.cost_source,
-        f"{name}.metadata.cache_discount": cache_discount_usd(call),
+        f"{name}.metadata.cost_source": told.cost_source or call.cost_source,
+        f"{name}.metadata.cache_discount": cache_discount_usd(told),
         f"{name}.metadata.cache_miss_reason": call.miss and str(call.miss.reason),
         f"{name}.metadata.cache_miss": call.miss and usd_text(call.miss.nano_usd),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
+from app.telemetry.waiting import WaitingTraces
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,12 +24,14 @@ class Recorders:
     """Implements the recorder's port: tells the metrics, the log, then the traces.
 
     A call is settled by then: what goes wrong in here is counted and logged, and harms no answer.
+    `waiting` are the traces that wait for a bill.
     """
 
     def __init__(self, metrics: Metrics, log: Recorder, tracing: Sequence[Tracing] = ()) -> None:
         self.metrics = metrics
         self._tracing = tracing
-        told: tuple[Recorder, ...] = (metrics, log, *tracing)
+        self.waiting = WaitingTraces(tracing)
+        told: tuple[Recorder, ...] = (metrics, log, self.waiting) if tracing else (metrics, log)
         self._record = tuple(recorder.record for recorder in told)
         self._refused = tuple(recorder.refused for recorder in told)
         self._not_counted = tuple(recorder.not_counted for recorder in told)

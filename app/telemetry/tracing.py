@@ -88,7 +88,15 @@ class Tracing:
         if len(self._waiting) >= MOST_WAITING:
             self._lost(f"{self._destination.name}_queue", 1)
             return
-        self._waiting.append(self._told(call))
+        self._waiting.append(self.told(call))
+
+    def queue(self, told: Told) -> None:
+        """The same of what was made ready before."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._queued_bytes -= told.content_bytes
+            self._lost(f"{self._destination.name}_queue", 1)
+            return
+        self._waiting.append(told)
 
     def refused(self, _call: Refused) -> None:
         """Nothing: what was not sent is no generation."""
@@ -96,8 +104,11 @@ class Tracing:
     def not_counted(self, _call: Refused) -> None:
         """Nothing: a count is no generation."""
 
-    def _told(self, call: Ended) -> Told:
-        """What is needed of it: a prompt may be large, and an exception holds all that was."""
+    def told(self, call: Ended, ended_ns: int | None = None) -> Told:
+        """What is needed of it: a prompt may be large, and an exception holds all that was.
+
+        It ended now, unless `ended_ns` says when.
+        """
         request = call.request
         slim = replace(
             call,
@@ -112,7 +123,7 @@ class Tracing:
                 tags=request.tags,
             ),
         )
-        told = Told(slim, self._now_ns(), error_text(call.error))
+        told = Told(slim, ended_ns or self._now_ns(), error_text(call.error))
         if not self._destination.include_content or call.charge is None:
             return told
         usage = call.charge.usage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import b64encode
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.running import Simulated, gateway
+from tests.running import Simulated, gateway, simulator
+from tests.store.database.postgres import Server, new_database
 from tests.telemetry.sink import Collector, Got, collector
 
 HAIKU = "claude-haiku-4-5-20251001"
@@ -34,7 +36,7 @@ TOKENS = {
     "input_cache_creation_1h": "cache_write_1h_tokens",
     "output": "output_tokens",
 }
-FAULTS = {20: "overloaded", 40: "error500", 60: "reset_mid_stream", 80: "sse_error"}
+FAULTS = {20: "overloaded", 40: "error500", 60: "reset_mid_stream", 64: "reset_mid_stream"}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = f"00-{TRACE}-b7ad6b7169203331-00"
 
@@ -60,8 +62,14 @@ def body(path: str, n: int, *, stream: bool) -> dict[str, Any]:
     return {"model": model, "max_tokens": 60, "messages": turn, "stream": stream, **system}
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + 20
+def settle_at_once(upstream: Simulated) -> None:
+    """What OpenRouter billed is known as soon as it is asked for."""
+    told = upstream.http.post(f"{upstream.url}/_sim/openrouter", json={"ready_after_s": 0})
+    assert told.status_code == 200
+
+
+def eventually(holds: Callable[[], bool], patience_s: float = 20) -> bool:
+    deadline_s = time.monotonic() + patience_s
     while not holds() and time.monotonic() < deadline_s:
         time.sleep(0.1)
     return holds()
@@ -83,9 +91,11 @@ def assert_sums(rows: list[dict[str, Any]], spans: list[Got]) -> None:
         assert {name: usage[name] for name in TOKENS} == {
             name: row[column] for name, column in TOKENS.items()
         }
-        if row["upstream"] == "anthropic":  # OpenRouter tells its discount later, to the ledger
-            discount = span["langfuse.observation.metadata.cache_discount"]
-            assert discount == row["cache_savings_usd"]
+        by_openrouter = row["upstream"] == "openrouter" and row["state"] == "settled"
+        discount = "cache_discount_usd" if by_openrouter else "cache_savings_usd"
+        assert span["langfuse.observation.metadata.cache_discount"] == row[discount]
+        if row["cost_source"]:
+            assert span["langfuse.observation.metadata.cost_source"] == row["cost_source"]
         assert span["gen_ai.response.model"] == row["model"]
 
 
@@ -93,6 +103,8 @@ def assert_sums(rows: list[dict[str, Any]], spans: list[Got]) -> None:
 def test_a_hundred_mixed_calls_cost_in_traces_what_they_cost_in_the_ledger(
     upstream: Simulated, tmp_path: Path
 ) -> None:
+    upstream.reset()
+    settle_at_once(upstream)
     with (
         collector() as sink,
         gateway(
@@ -101,13 +113,14 @@ def test_a_hundred_mixed_calls_cost_in_traces_what_they_cost_in_the_ledger(
     ):
         key = served.key()
         for n in range(100):
-            fault = {20: "overloaded", 40: "error500", 60: "reset_mid_stream", 80: "sse_error"}.get(
-                n
-            )
+            fault = FAULTS.get(n)
             if fault is not None:
                 upstream.faults(*([{"kind": fault}] * (2 if n == 20 else 1)))
             path = (CHAT, MESSAGES, RESPONSES)[n % 3]
             served.post(path, key, body(path, n, stream=n % 2 == 0))
+        attempts = sum(row["attempts"] for row in served.rows())
+        # those of OpenRouter's calls wait for its bill
+        assert eventually(lambda: len(sink.spans) == 2 * (100 + attempts), 60)
         rows = served.rows()
         metrics = served.metrics()
         assert served.stop() == 0
@@ -116,7 +129,7 @@ def test_a_hundred_mixed_calls_cost_in_traces_what_they_cost_in_the_ledger(
         assert {row["upstream"] for row in rows} == {"anthropic", "openrouter"}
         for destination in ("/api/public/otel/v1/traces", "/otel/v1/traces"):
             assert_sums(rows, of(sink.spans, destination))
-        assert len(sink.spans) == 2 * (100 + sum(row["attempts"] for row in rows))
+        assert len(sink.spans) == 2 * (100 + attempts)
         assert PROMPT not in str(sink.spans)
         assert 'tollkeeper_telemetry_dropped_total{where="recorder"} 0.0' in metrics
         basic = "Basic " + b64encode(b"pk-lf-of-the-tests:sk-lf-of-the-tests").decode()
@@ -126,6 +139,64 @@ def test_a_hundred_mixed_calls_cost_in_traces_what_they_cost_in_the_ledger(
         assert {sent["content-encoding"] for sent in sink.headers} == {"gzip"}
         assert {span.resource["service.name"] for span in sink.spans} == {"tollkeeper"}
         assert "sk-lf-of" not in served.log_text()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: Server = request.getfixturevalue("postgres")
+    return asyncio.run(new_database(server))
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_between_reply_and_look_up_loses_no_trace(tmp_path: Path, database: str) -> None:
+    with simulator() as upstream, collector() as sink:
+        settle_at_once(upstream)
+        environ = {**told(sink, upstream), "TOLLKEEPER_DATABASE_URL": database}
+        config = "ledger: {lease_s: 6}\n" + CONFIG % "true"
+        headers = {"traceparent": CALLER, "x-tollkeeper-tags": "a,b"}
+        with gateway(tmp_path, upstream.url, config=config, environ=environ) as first:
+            key = first.key()
+            for n in (4, 9, 14, 19):
+                upstream.faults({"kind": "reset_mid_stream" if n == 14 else "ok"})
+                first.post(MESSAGES, key, body(MESSAGES, n, stream=n % 2 == 0), **headers)
+            first.process.kill()
+            first.process.wait()
+        assert sink.spans == []
+        with gateway(tmp_path, upstream.url, config=config, environ=environ) as second:
+            assert eventually(lambda: len(sink.spans) == 16, 60)
+            rows = second.rows()
+            assert second.stop() == 0
+        assert {row["cost_source"] for row in rows} == {"billed"}
+        for destination in ("/api/public/otel/v1/traces", "/otel/v1/traces"):
+            spans = of(sink.spans, destination)
+            assert_sums(rows, spans)
+            assert {span.trace for span in spans} == {TRACE}
+            assert [span.attributes["langfuse.trace.tags"] for span in spans] == [["a", "b"]] * 4
+        assert len(sink.spans) == 16
+
+
+def test_what_waits_for_a_bill_when_the_gateway_stops_is_told_as_it_stands_and_never_again(
+    tmp_path: Path,
+) -> None:
+    with simulator() as upstream, collector() as sink:
+        settle_at_once(upstream)
+        environ = told(sink, upstream)
+        with gateway(tmp_path, upstream.url, config=CONFIG % "true", environ=environ) as first:
+            key = first.key()
+            for n in (4, 9):
+                assert first.post(CHAT, key, body(CHAT, n, stream=False)).status_code == 200
+            assert first.stop() == 0
+        assert len(of(sink.spans, "/otel/v1/traces")) == 2
+        assert len(sink.spans) == 8
+        with gateway(tmp_path, upstream.url, config=CONFIG % "true", environ=environ) as second:
+            assert eventually(
+                lambda: all(row["cache_discount_usd"] is not None for row in second.rows()), 60
+            )
+            time.sleep(5)
+            assert second.stop() == 0
+        assert len(sink.spans) == 8
 
 
 def test_a_callers_trace_goes_on_and_a_retry_is_a_span_below_the_call(

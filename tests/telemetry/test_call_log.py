@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from app.telemetry.call_log import CallLog
 from app.telemetry.metrics import Metrics
 from app.telemetry.recorders import Recorders
 from tests.telemetry.calls import KEY, MODEL, call
+from tests.telemetry.test_tracing import Sink, tracing
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -123,17 +124,17 @@ class Broken:
 def test_a_bug_of_one_recorder_is_counted_and_keeps_nothing_from_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    metrics = Metrics()
-    recorders = Recorders(metrics, Broken(), cast("Any", [CallLog()]))
+    metrics, sink = Metrics(), Sink()
+    sink.open.set()
+    traced = tracing(sink, Counter())
+    recorders = Recorders(metrics, Broken(), [traced])
     with caplog.at_level(logging.INFO, "tollkeeper"):
         recorders.record(failed(529, OverloadedError("busy", status=529)))
         recorders.refused(Refused("req_9", None, 401, "invalid_api_key", "no API key"))
-    assert [message for _, message in lines(caplog)] == [
-        "telemetry lost a call",
-        "an attempt failed",
-        "an attempt failed",
-        "a call failed",
-        "telemetry lost a call",
-        "a call was refused",
-    ]
-    assert b'tollkeeper_telemetry_dropped_total{where="recorder"} 2.0' in recorders.text()
+    recorders.start()
+    recorders.close()
+    assert [message for _, message in lines(caplog)] == ["telemetry lost a call"] * 2
+    assert [told.error for told in sink.calls] == ["busy"]
+    text = recorders.text()
+    assert b'tollkeeper_telemetry_dropped_total{where="recorder"} 2.0' in text
+    assert b'tollkeeper_refused_total{code="invalid_api_key",key_id=""} 1.0' in text

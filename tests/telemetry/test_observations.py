@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 from app.core.ended import Attempt, Basis, Charge, Ended
 from app.core.errors import OverloadedError
 from app.core.keys import Key
+from app.core.lookups import Billed
 from app.core.misses import Miss, MissReason
 from app.core.pricing import Cost
 from app.core.request import Request
 from app.core.usage import Usage
-from app.telemetry.observations import MOST_CONTENT_CHARS, Told, attempt, error_text, generation
+from app.telemetry.observations import (
+    MOST_CONTENT_CHARS,
+    Told,
+    attempt,
+    billed,
+    error_text,
+    generation,
+)
 from tests.telemetry.calls import KEY, MODEL, call
 
 ENDED_NS = 1_795_000_002_000_000_000  # 2026-11-18 11:06:42 UTC
@@ -30,7 +39,9 @@ COST = Cost(
 
 
 def priced() -> Ended:
-    charge = Charge(USAGE, COST, "computed", "{}", 10_000_500, 0, message_id="msg_1")
+    charge = Charge(
+        *(USAGE, COST, "computed", "{}", 10_000_500, 0), message_id="msg_1", stop_reason="end_turn"
+    )
     return replace(
         call(2.0, 0),
         charge=charge,
@@ -72,6 +83,18 @@ def test_tokens_and_costs_stand_in_disjoint_buckets_that_add_up() -> None:
     assert found["gen_ai.usage.cache_write.input_tokens"] == 60
     assert found["gen_ai.usage.reasoning.output_tokens"] == 100
     assert found["langfuse.observation.metadata.cache_discount"] == "0.000000469"
+    assert found["gen_ai.response.finish_reasons"] == ["end_turn"]
+
+
+def test_a_bill_that_came_later_is_what_the_call_cost() -> None:
+    told = billed(Told(priced(), ENDED_NS), Billed(10_001_131, "billed", -30))
+    found = generation(told)
+    costs = json.loads(str(found["langfuse.observation.cost_details"]), parse_float=Decimal)
+    assert costs.pop("total") == sum(costs.values()) == Decimal("0.010001131")
+    assert costs["billed_difference"] == Decimal("0.0000001")
+    assert found["langfuse.observation.metadata.cost_source"] == "billed"
+    assert found["langfuse.observation.metadata.cache_discount"] == "-0.00000003"
+    assert attempt(told.call.attempts[-1])["tollkeeper.basis"] == "usage"
 
 
 def test_a_miss_of_the_cache_tells_why_and_what_it_cost() -> None:
