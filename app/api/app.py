@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.api import document, operations
+from app.api.admin import replays
 from app.api.admin import routes as admin
 from app.api.client.routes import ClientApi
 from app.api.explorer import routes as explorer
@@ -40,6 +41,7 @@ def build(running: RunningGateway, lifespan: Lifespan, in_front: InFront) -> ASG
     app.state.running = running
     app.include_router(operations.router)
     app.include_router(admin.router)
+    app.include_router(replays.router)
     app.include_router(document.router)
     app.include_router(explorer.router)
     app.add_exception_handler(GatewayError, _refuse)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
 from app.api import operations as health
+from app.api.admin import replays
 from app.api.admin import routes as admin
 from app.api.openapi.answers import ANSWER_SCHEMAS
 from app.api.openapi.operations import CLIENT_OPERATIONS, Operation
@@ -67,7 +68,12 @@ def document() -> dict[str, Any]:
         openapi_version=OPENAPI_VERSION,
         description="An OpenAI-compatible gateway to Claude. "
         "Any other path is a 404 `not_supported` in the same error shape.",
-        routes=[*admin.router.routes, *health.router.routes, *router.routes],
+        routes=[
+            *admin.router.routes,
+            *replays.router.routes,
+            *health.router.routes,
+            *router.routes,
+        ],
     )
     for path, methods in told["paths"].items():
         for operation in methods.values():

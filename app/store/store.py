@@ -11,6 +11,7 @@ from app.store.records.audit import Audit
 from app.store.records.conversations import Conversations
 from app.store.records.keys import Keys
 from app.store.records.refusals import Refusals
+from app.store.records.replays import Replays
 from app.store.records.requests import Requests
 from app.store.records.spend import Reports
 from app.store.records.standing import Standings
@@ -28,6 +29,7 @@ class Store:
     requests: Requests
     conversations: Conversations
     refusals: Refusals
+    replays: Replays
     reports: Reports
     audit: Audit
     standings: Standings
@@ -49,6 +51,7 @@ def store_over(
         requests=Requests(database),
         conversations=Conversations(database),
         refusals=Refusals(database, lost),
+        replays=Replays(database),
         reports=Reports(database),
         audit=Audit(database),
         standings=Standings(database),

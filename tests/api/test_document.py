@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.api import document as described
 from app.api import operations as health
-from app.api.admin import answers
+from app.api.admin import answers, replays
 from app.api.admin import routes as admin
 from app.api.client.paths import USUAL
 from app.api.document import document
@@ -52,7 +52,12 @@ def properties(name: str) -> dict[str, Any]:
 
 
 def test_every_route_is_told_and_no_other() -> None:
-    routes: list[Any] = [*admin.router.routes, *health.router.routes, *described.router.routes]
+    routes: list[Any] = [
+        *admin.router.routes,
+        *replays.router.routes,
+        *health.router.routes,
+        *described.router.routes,
+    ]
     framed = {
         (method.lower(), route.path)
         for route in routes

@@ -21,7 +21,10 @@ def served(upstream: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(autouse=True)
 def books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Around every end-to-end test: a clean upstream before, a consistent ledger after."""
+    """Around every end-to-end test: a clean upstream before, a consistent ledger after.
+
+    Whatever rows a test has made, under the rules of their day they cost what they have cost.
+    """
     if "upstream" in request.fixturenames:
         request.getfixturevalue("upstream").reset()
     yield
@@ -30,3 +33,6 @@ def books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
         if served.process.poll() is None:
             report = served.admin("GET", "reconcile")
             assert report["consistent"] is True, report
+            replayed = served.admin("POST", "whatif", {"from": "2020-01-01", "to": "2100-01-01"})
+            assert replayed["whatif_usd"] == replayed["actual_usd"]
+            assert replayed["changed"] == 0, replayed

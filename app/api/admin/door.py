@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
 import orjson
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -17,6 +17,7 @@ from app.api.operations import running_gateway
 from app.core.errors import BadRequest, RequestTooLarge
 from app.store.records.fields import unknown
 from app.web.auth import check_master
+from app.web.running import RunningGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MOST_BODY_BYTES = 1 << 20
+Running = Annotated[RunningGateway, Depends(running_gateway)]
 
 
 class AdminRoute(APIRoute):

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.admin import answers
-from app.api.admin.door import AdminRoute
+from app.api.admin.door import AdminRoute, Running
 from app.api.admin.queries import (
     Correction,
     OutcomeNote,
@@ -20,7 +20,6 @@ from app.api.admin.queries import (
     RequestsQuery,
     SpendQuery,
 )
-from app.api.operations import running_gateway
 from app.config.catalog import price_rows
 from app.core.csv_text import CSV_TYPE, wants_csv
 from app.core.money import nano_usd
@@ -39,7 +38,6 @@ router = APIRouter(
     route_class=AdminRoute,
     generate_unique_id_function=lambda route: route.name,
 )
-Running = Annotated[RunningGateway, Depends(running_gateway)]
 Id = Annotated[str, Path(min_length=1)]
 Paged = Annotated[PageQuery, Query()]
 

@@ -119,7 +119,8 @@ class Asked(BaseModel):
     @classmethod
     def _known(cls, fields: Any) -> Any:  # noqa: ANN401 - whatever was sent
         if isinstance(fields, Mapping):
-            refuse_unknown("field", fields, cls.model_fields)
+            named = cls.model_fields.items()
+            refuse_unknown("field", fields, [field.alias or name for name, field in named])
         return fields
 
     def given(self) -> dict[str, Any]:
