@@ -9,6 +9,7 @@ from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.audit import Audit
 from app.store.records.conversations import Conversations
+from app.store.records.key_lists import KeyLists
 from app.store.records.keys import Keys
 from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
@@ -16,6 +17,7 @@ from app.store.records.requests import Requests
 from app.store.records.spend import Reports
 from app.store.records.standing import Standings
 from app.store.records.teams import Teams
+from app.store.records.window_history import WindowHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Store:
     database: Database
     ledger: SqlLedger
     keys: Keys
+    key_lists: KeyLists
+    window_history: WindowHistory
     teams: Teams
     requests: Requests
     conversations: Conversations
@@ -47,6 +51,8 @@ def store_over(
         database=database,
         ledger=ledger,
         keys=Keys(database),
+        key_lists=KeyLists(database),
+        window_history=WindowHistory(database),
         teams=Teams(database),
         requests=Requests(database),
         conversations=Conversations(database),

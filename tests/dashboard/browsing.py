@@ -133,7 +133,7 @@ def check_looks(browser: Browsing, *paths: str, secret: str = MASTER_KEY) -> Non
                     found += [f"{where}: {each}" for each in violations(page)]
                     if is_wider_than_its_window(page):
                         found.append(f"{where}: wider than its window")
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @cache

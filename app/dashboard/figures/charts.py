@@ -54,7 +54,8 @@ def budget_bar(spent: int, held: int, limit: int | None) -> Markup:
         f"{formats.exact(max(limit - spent - held, 0))} left of {formats.exact(limit)}"
     )
     return Markup(
-        '<svg class="budget {tone}" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
+        '<svg class="budget {tone}" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
+        'preserveAspectRatio="none" role="img" '
         'aria-label="{label}"><title>{label}</title>'
         '<rect class="left" width="{w}" height="{h}"/>'
         '<rect class="spent" width="{spent}" height="{h}"/>'
