@@ -15,6 +15,7 @@ from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
 from app.store.records.requests import Requests
 from app.store.records.spend import Reports
+from app.store.records.spend_changes import SpendChanges
 from app.store.records.standing import Standings
 from app.store.records.teams import Teams
 from app.store.records.window_history import WindowHistory
@@ -34,6 +35,7 @@ class Store:
     conversations: Conversations
     refusals: Refusals
     replays: Replays
+    spend_changes: SpendChanges
     reports: Reports
     audit: Audit
     standings: Standings
@@ -58,6 +60,7 @@ def store_over(
         conversations=Conversations(database),
         refusals=Refusals(database, lost),
         replays=Replays(database),
+        spend_changes=SpendChanges(database),
         reports=Reports(database),
         audit=Audit(database),
         standings=Standings(database),

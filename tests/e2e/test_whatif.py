@@ -140,3 +140,58 @@ def test_rules_that_mean_nothing_are_refused_by_name(
 
 def post(served: Gateway, body: dict[str, Any]) -> httpx2.Response:
     return served.http.post(f"{served.url}/admin/whatif", json=body, headers=ADMIN)
+
+
+def test_why_spend_changed_adds_up_to_the_nano_dollar(served: Gateway, upstream: Simulated) -> None:
+    before = datetime.now(UTC)
+    spent(served, upstream, "haiku", "haiku")
+    between = datetime.now(UTC)
+    spent(served, upstream, "haiku", "sonnet", "sonnet")
+    after = datetime.now(UTC)
+    query = {
+        "against_from": before.isoformat(),
+        "against_to": between.isoformat(),
+        "from": between.isoformat(),
+        "to": after.isoformat(),
+    }
+    answer = served.http.get(f"{served.url}/admin/spend/change", params=query, headers=ADMIN)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["before"]["cost_usd"], told["after"]["cost_usd"]) == ("0.003", "0.0105")
+    assert (told["before"]["requests"], told["after"]["requests"]) == (2, 3)
+    assert told["change_usd"] == "0.0075"
+    effects = {each["factor"]: each["usd"] for each in told["effects"]}
+    assert effects == {
+        "calls": "0.0015",  # half as many again of the same
+        "size": "0.00",
+        "mix": "0.006",  # two of them by Sonnet: 2 x (0.0045 - 0.0015)
+        "cache": "0.00",
+        "price": "0.00",
+        "other": "0.00",
+    }
+    assert [each["model"] for each in told["by_model"]] == [SONNET, HAIKU]
+    assert told["by_model"][0]["change_usd"] == "0.009"
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"to": None}, "to"),
+        ({"against_from": None}, "against_from"),
+        ({"against_to": "soon"}, "against_to"),
+        ({"against_from": "2027-01-01"}, "against_to"),
+        ({"since": "2026-01-01"}, "since"),
+    ],
+)
+def test_ranges_that_mean_nothing_are_refused_by_name(
+    served: Gateway, query: dict[str, str | None], param: str
+) -> None:
+    whole = {
+        "from": "2026-11-01",
+        "to": "2026-12-01",
+        "against_from": "2026-10-01",
+        "against_to": "2026-11-01",
+    }
+    given = {name: value for name, value in (whole | query).items() if value is not None}
+    answer = served.http.get(f"{served.url}/admin/spend/change", params=given, headers=ADMIN)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), answer.text

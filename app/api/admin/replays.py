@@ -1,25 +1,21 @@
-"""`/admin/whatif`: what a past range would have cost under other rules."""
+"""`/admin/whatif` and `/admin/spend/change`: past ranges under other rules, and compared."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Response
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from app.api.admin.answers import Answer, Tally, Usd
 from app.api.admin.door import AdminRoute, Running
 from app.config.fields import PICO_ALLOWED, pico_usd
-from app.core.errors import BadRequest
-from app.core.model_names import nearest
-from app.core.models import Catalog
-from app.core.money import usd_text
-from app.core.whatif import OtherRules, Pair, Report
 from app.store.records.fields import Asked, Name
-from app.store.records.model_names import meant_model
+from app.store.records.other_rules import other_rules
 from app.store.records.ranges import range_of
+from app.store.records.replay_json import change_json, whatif_json
 
 _PRICE_SCHEMA = {
     "anyOf": [
@@ -68,6 +64,11 @@ class WhatIf(Asked):
     cache: Literal["off", "auto"] | None = None
     key_id: Name | None = None
 
+    def prices(self) -> dict[str, dict[str, int]]:
+        """Pico-USD by model and category."""
+        given = self.cost_per_token or {}
+        return {model: {str(c): pico for c, pico in of.items()} for model, of in given.items()}
+
 
 class WhatIfOfModel(Answer):
     model: str
@@ -99,89 +100,67 @@ class WhatIfReport(Answer):
     assumptions: list[str]
 
 
+class RangeSpent(Answer):
+    requests: Tally
+    cost_usd: Usd
+    prompt_tokens: Tally
+    output_tokens: Tally
+    cache_read_tokens: Tally
+
+
+class Effect(Answer):
+    factor: Literal["calls", "size", "mix", "cache", "price", "other"]
+    usd: Usd
+
+
+class ModelChange(Answer):
+    model: str
+    requests_before: Tally
+    requests_after: Tally
+    before_usd: Usd
+    after_usd: Usd
+    change_usd: Usd
+
+
+class SpendChange(Answer):
+    """Why the range `after` cost more than `before`; the effects add up to the change."""
+
+    before: RangeSpent
+    after: RangeSpent
+    change_usd: Usd
+    effects: list[Effect]
+    by_model: list[ModelChange]
+
+
+class ChangeQuery(BaseModel):
+    since: Annotated[Moment, Field(alias="from")]
+    until: Annotated[Moment, Field(alias="to")]
+    against_from: Moment
+    against_to: Moment
+
+
+@router.get("/spend/change", response_model=SpendChange)
+async def spend_change(running: Running, asked: Annotated[ChangeQuery, Query()]) -> Response:
+    """Why a range cost more or less than another: calls, size, mix, cache, price, and the rest."""
+    after = range_of(asked.since, asked.until)
+    names = ("against_from", "against_to")
+    before = range_of(asked.against_from, asked.against_to, names)
+    found = await running.store.spend_changes.both(before, after)
+    return Response(orjson.dumps(change_json(*found)), media_type="application/json")
+
+
 @router.post("/whatif", response_model=WhatIfReport)
 async def whatif(running: Running, asked: WhatIf) -> Response:
     """Every settled call of a range priced again under other rules; nothing is changed."""
-    catalog = running.gateway.policy.catalog
-    rules = OtherRules(
-        catalog=catalog,
-        tiers=_tiers(asked.tiers or {}, catalog),
+    rules = other_rules(
+        running.gateway.policy.catalog,
+        tiers=asked.tiers,
         threshold=asked.threshold,
-        cost_per_token=_overrides(asked.cost_per_token or {}, catalog),
+        cost_per_token=asked.prices(),
         cache=asked.cache,
     )
     within = range_of(asked.since, asked.until)
     replays = running.store.replays
     report = await replays.whatif(within, rules, asked.key_id)
     orphaned = await replays.orphaned(within, asked.key_id)
-    return Response(orjson.dumps(shown(report, orphaned)), media_type="application/json")
-
-
-def _tiers(given: dict[str, str], catalog: Catalog) -> dict[str, str]:
-    for tier in given:
-        if tier not in catalog.tiers:
-            known = ", ".join(catalog.tiers)
-            raise BadRequest(f"tiers: no tier {tier[:100]!r}; there are: {known}", param="tiers")
-    return {tier: _priced(name, catalog, "tiers") for tier, name in given.items()}
-
-
-def _overrides(
-    given: dict[str, dict[Category, int]], catalog: Catalog
-) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for name, prices in given.items():
-        model = _priced(name, catalog, "cost_per_token")
-        if model in found:
-            raise BadRequest(f"two prices for {model!r}", param="cost_per_token")
-        found[model] = {str(category): pico for category, pico in prices.items()}
-    return found
-
-
-def _priced(name: str, catalog: Catalog, param: str) -> str:
-    """The id of a model that has prices, whether it is offered or not.  Raises BadRequest."""
-    model = catalog.find(name)
-    if model is not None:
-        return model.id
-    listed = catalog.price_list.find(meant_model(name, catalog))
-    if listed is not None:
-        return listed.id
-    near, *_ = nearest(name, tuple(catalog.price_list.names))
-    raise BadRequest(
-        f"{param}: no price is known of {name[:100]!r}; did you mean {near!r}?", param=param
-    )
-
-
-def shown(report: Report, orphaned: tuple[int, int]) -> dict[str, Any]:
-    """The report as JSON."""
-    total = report.total
-    calls, nano = orphaned
-    left_out = (
-        [f"calls of lost processes are left out ({calls:,} of {usd_text(nano)} USD)"]
-        if calls
-        else []
-    )
-    return {
-        "requests": total.calls,
-        "changed": report.changed,
-        "actual_usd": usd_text(total.nano_usd),
-        "whatif_usd": usd_text(total.whatif_nano_usd),
-        "difference_usd": usd_text(total.whatif_nano_usd - total.nano_usd),
-        "least_usd": usd_text(report.least_nano_usd),
-        "most_usd": usd_text(report.most_nano_usd),
-        "by_model": [
-            {"model": model, **_pair(pair), "whatif_requests": pair.whatif_calls}
-            for model, pair in sorted(report.by_model.items())
-        ],
-        "by_day": [
-            {"day": day.isoformat(), **_pair(pair)} for day, pair in sorted(report.by_day.items())
-        ],
-        "assumptions": [*report.assumptions, *left_out],
-    }
-
-
-def _pair(pair: Pair) -> dict[str, Any]:
-    return {
-        "requests": pair.calls,
-        "actual_usd": usd_text(pair.nano_usd),
-        "whatif_usd": usd_text(pair.whatif_nano_usd),
-    }
+    return Response(orjson.dumps(whatif_json(report, orphaned)), media_type="application/json")

@@ -28,15 +28,15 @@ class Range:
         return found if self.before_us is None else [*found, moment < self.before_us]
 
 
-def range_of(from_: str | None, to: str | None) -> Range:
+def range_of(from_: str | None, to: str | None, names: tuple[str, str] = ("from", "to")) -> Range:
     """Days or moments, `from_` included and `to` excluded; a day is its first instant, UTC.
 
     Raises BadRequest, also for a range that ends before it begins.
     """
-    from_us = None if from_ is None else _parsed(from_, "from")
-    before_us = None if to is None else _parsed(to, "to")
+    from_us = None if from_ is None else _parsed(from_, names[0])
+    before_us = None if to is None else _parsed(to, names[1])
     if from_us is not None and before_us is not None and before_us < from_us:
-        raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param="to")
+        raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param=names[1])
     return Range(from_us, before_us)
 
 
