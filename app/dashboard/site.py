@@ -67,8 +67,9 @@ class Site:
 
     def nav(self, visit: Visit) -> list[Page]:
         """The links in the head."""
-        seen = [page for page in self.pages if page.nav]
-        return seen if visit.session.is_operator else [p for p in seen if p.for_holders]
+        if visit.session.is_operator:
+            return [page for page in self.pages if page.nav]
+        return [page for page in self.pages if page.for_holders]
 
     async def page(
         self, visit: Visit, template: str, status: int, values: Mapping[str, Any]
