@@ -132,7 +132,8 @@ class _Failures:
     def _page(
         self, request: Request, error: Exception, status: int, title: str, told: str
     ) -> Response:
-        if request.url.path.endswith((".json", ".csv")):
+        streams = "text/event-stream" in request.headers.get("accept", "")
+        if streams or request.url.path.endswith((".json", ".csv")):
             body = envelope(error, "openai", "")[1]
             return Response(body, status, media_type="application/json")
         if HTMX in request.headers:  # the old content stays where it is

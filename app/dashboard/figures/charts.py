@@ -97,7 +97,7 @@ def stacked_days(
 
     Figures on hover, and in the table that stands with the chart.
     """
-    width, height, bottom, left = 720, 180, 20, 56
+    width, height, bottom, left = 720, 200, 26, 96
     top = max((sum(values) for _, values in days), default=0)
     ceiling = _round_ceiling(top)
     step = (width - left) / max(len(days), 1)
@@ -105,7 +105,8 @@ def stacked_days(
     for place, (label, values) in enumerate(days):
         y = float(height - bottom)
         x = left + place * step
-        told = f"{label}: {formats.total(sum(values))}"
+        is_last = so_far and place + 1 == len(days)
+        told = f"{label}{', so far' if is_last else ''}: {formats.total(sum(values))}"
         bars = []
         for series, value in enumerate(values):
             tall = max(value, 0) * (height - bottom - 8) / ceiling
@@ -116,7 +117,7 @@ def stacked_days(
                     '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
                 ).format(css, x + 1, y, max(step - 2, 1), tall)
             )
-        css = "day so-far" if so_far and place + 1 == len(days) else "day"
+        css = "day so-far" if is_last else "day"
         drawn.append(
             Markup('<g class="{}"><title>{}</title>{}</g>').format(css, told, Markup().join(bars))
         )

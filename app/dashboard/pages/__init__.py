@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.dashboard.pages import keys, me, prices, requests, teams
+from app.dashboard.pages import keys, me, prices, requests, teams, tries
 
 if TYPE_CHECKING:
     from app.dashboard.page import Page
 
-PAGES: Final[tuple[Page, ...]] = (requests.PAGE, keys.PAGE, teams.PAGE, prices.PAGE, me.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    requests.PAGE,
+    keys.PAGE,
+    teams.PAGE,
+    prices.PAGE,
+    tries.PAGE,
+    me.PAGE,
+)

@@ -88,6 +88,47 @@
       link.hidden = new URLSearchParams(location.search).get("tz") === zone || zone === "UTC";
     }
   };
+  // Try it: the answer's text as it comes, then what it cost.
+  const tryIt = async (form) => {
+    const stop = new AbortController();
+    const [answer, problem, told, stopper] = ["answer", "problem", "told", "stop"].map((name) => one(`[data-${name}]`));
+    const fail = (message) => { problem.textContent = message; problem.hidden = false; };
+    const take = (event) => {
+      if (event.text) answer.textContent += event.text;
+      if (event.error) fail(event.error.message);
+      if (!event.done) return;
+      for (const [name, value] of Object.entries(event.done)) {
+        const place = one(`[data-of=${name}]`, told);
+        if (place) place.textContent = value;
+        if (place?.href) place.href = `/ui/requests/${value}`;
+      }
+      told.hidden = false;
+      say("The answer is whole");
+    };
+    answer.textContent = "";
+    problem.hidden = told.hidden = true;
+    stopper.hidden = false;
+    stopper.onclick = () => stop.abort();
+    try {
+      const reply = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)),
+        headers: { accept: "text/event-stream" }, signal: stop.signal });
+      if (!reply.ok) {
+        const body = await reply.json().catch(() => null);
+        return fail(body?.error?.message || `Refused: ${reply.status}`);
+      }
+      const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let rest = "";;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        const parts = (rest + value).split("\n\n");
+        rest = parts.pop();
+        for (const part of parts) if (part.startsWith("data: ")) take(JSON.parse(part.slice(6)));
+      }
+    } catch (error) {
+      fail(error.name === "AbortError" ? "Stopped; what had come is charged." : "The connection broke.");
+    } finally { stopper.hidden = true; }
+  };
+
   const keysOff = () => kept.get("tollkeeper-keys") === "off";
   const settle = () => {
     showLive();
@@ -109,6 +150,7 @@
       for (const field of all("input, select", event.target)) field.disabled = !field.value;
       setTimeout(() => all("input, select", event.target).forEach((field) => { field.disabled = false; }));
     }
+    else if (event.target.matches("form[data-try]")) { event.preventDefault(); tryIt(event.target); }
     // What is sent twice would be done twice.
     else if (event.target.matches("form[method=post]")) {
       if (event.target.dataset.sent) event.preventDefault();
