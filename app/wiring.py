@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 from types import MappingProxyType
 
 from pydantic import SecretStr
@@ -51,6 +52,11 @@ class Boot:
     metrics_token: str | None = field(default=None, repr=False)
     simulated_url: str | None = None
     metrics_folder: Path | None = None
+
+    @property
+    def may_have_replicas(self) -> bool:
+        """Whether other machines may serve the same ledger: a file has one gateway."""
+        return self.database_url.startswith("postgres")
 
     def settings(self) -> Settings:
         """The config file as it stands now.  Raises ConfigError."""
@@ -110,7 +116,7 @@ def memory_of(environ: Mapping[str, str]) -> Memory:
 
 def recorders(settings: Settings, boot: Boot) -> Recorders:
     """All who are told how calls end.  Raises ConfigError."""
-    metrics = Metrics(boot.metrics_folder)
+    metrics = Metrics(boot.metrics_folder, gethostname() if boot.may_have_replicas else None)
     return Recorders(metrics, CallLog(), tracings(settings, boot.environ, metrics))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -151,6 +151,15 @@ class Collected:
     def collect(self) -> Sequence[Metric]:
         """See prometheus_client's Collector."""
         return self._families
+
+
+def labelled(families: Iterable[Metric], name: str, value: str) -> Iterator[Metric]:
+    """The families, each of their series with one more label."""
+    for family in families:
+        family.samples = [
+            sample._replace(labels={**sample.labels, name: value}) for sample in family.samples
+        ]
+        yield family
 
 
 def _sums(name: str, snapshots: Iterable[Snapshot]) -> Mapping[Name, int]:

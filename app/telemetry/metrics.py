@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from app.core.usage import Unknown
 from app.telemetry.cells import Cells
-from app.telemetry.families import Collected, Counts, Durations, State
+from app.telemetry.families import Collected, Counts, Durations, State, labelled
 from app.telemetry.standing import standing_families
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """What this process counts; with a folder, its fellow workers' counts are shown as well.
 
+    `replica` is a label of all that is counted here, where other replicas count the same elsewhere.
     Implements the recorder's port and the ledger's watcher.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, replica: str | None = None) -> None:
+        self._replica = replica
         self._cells = cells = Cells(folder)
         self._calls = Counts(
             cells,
@@ -266,7 +268,10 @@ class Metrics:
     def text(self, standing: Standing | None = None) -> bytes:
         """All of it, in Prometheus's text format; `standing` is what the ledger says just now."""
         registry = CollectorRegistry()
-        registry.register(Collected([*self._families(), *standing_families(standing)]))
+        own = self._families()
+        if self._replica is not None:
+            own = labelled(own, "replica", self._replica)
+        registry.register(Collected([*own, *standing_families(standing)]))
         return generate_latest(registry)
 
     def _families(self) -> Iterator[Metric]:

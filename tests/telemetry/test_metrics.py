@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.core.standing import Standing
 from app.telemetry.metrics import Metrics
 from tests.telemetry.calls import MODEL, call
 
@@ -57,6 +58,23 @@ def test_a_bound_belongs_to_its_bucket() -> None:
     assert found[f"{bucket}|+Inf|{MODEL}"] == 4
     assert found[f"tollkeeper_latency_seconds_count|{MODEL}"] == 4
     assert found[f"tollkeeper_latency_seconds_sum|{MODEL}"] == 700.26
+
+
+def test_what_a_replica_counts_bears_its_name_and_what_the_ledger_says_does_not() -> None:
+    metrics = Metrics(replica="gateway-2")
+    metrics.record(call(0.2, 55_000))
+    metrics.orphaned(3)
+    standing = Standing(holds=1, held_nano_usd=7, remaining_nano_usd={"key_1": 9})
+    lines = [
+        line for line in metrics.text(standing).decode().splitlines() if not line.startswith("#")
+    ]
+    from_ledger = ("ledger_up", "holds", "held_nano_usd", "budget_remaining_nano_usd")
+    for line in lines:
+        says = line.removeprefix("tollkeeper_").startswith(from_ledger)
+        assert ('replica="gateway-2"' in line) is not says, line
+    assert 'tollkeeper_orphans_total{replica="gateway-2"} 3.0' in lines
+    assert "tollkeeper_holds 1.0" in lines
+    assert "tollkeeper_orphans_total 0.0" in Metrics().text().decode()
 
 
 def test_only_calls_above_their_hold_are_counted_as_such() -> None:
