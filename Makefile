@@ -27,7 +27,7 @@ run: $(VENV)/installed ## serve on 127.0.0.1:4000 (PORT=); simulated without ANT
 	@exec $(BIN)/tollkeeper serve --host 127.0.0.1 --port "$(PORT)" \
 		$$(test -n "$$ANTHROPIC_API_KEY" || echo --simulate)
 
-test: $(VENV)/installed-dev ## lint, types, import contracts and every test that fits 20 minutes
+test: $(VENV)/installed-dev browser ## lint, types, import contracts and every test that fits 20 minutes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 FAST = tests/core tests/calls tests/dialects tests/config tests/telemetry
@@ -63,6 +63,28 @@ lock: $(VENV)/installed-dev ## pin the dependencies again (UPGRADE=--upgrade for
 	@$(COMPILE) pyproject.toml --output-file requirements.lock
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
+
+# Pages are tested in the system's Chromium, which pip does not bring.
+BROWSERS := chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable
+AS_ROOT := $(shell test "$$(id -u)" = 0 || ! command -v sudo >/dev/null || echo sudo -n)
+
+.PHONY: browser
+browser:
+	@for name in $(TOLLKEEPER_TEST_CHROMIUM) $(BROWSERS); do \
+		command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	echo "Installing Chromium for the tests of pages ..."; \
+	if command -v apt-get >/dev/null; then \
+		{ $(AS_ROOT) apt-get -qq update && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install --yes --no-install-recommends chromium; } >/dev/null 2>&1; \
+	elif command -v dnf >/dev/null; then $(AS_ROOT) dnf -q -y install chromium >/dev/null 2>&1; \
+	elif command -v apk >/dev/null; then $(AS_ROOT) apk add -q chromium >/dev/null 2>&1; \
+	elif command -v pacman >/dev/null; then \
+		$(AS_ROOT) pacman -Sq --noconfirm chromium >/dev/null 2>&1; \
+	else false; fi || { \
+		echo "NOT INSTALLED: no Chromium, so no test of the dashboard in a browser will run." >&2; \
+		echo "Install it yourself, or name one: TOLLKEEPER_TEST_CHROMIUM=/path/to/chromium" >&2; \
+	}
 
 clean: ## remove the environment and every cache; data/ stays
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -19,6 +19,7 @@ SPARK_HEIGHT: Final = 20
 BAR_WIDTH: Final = 120
 BAR_HEIGHT: Final = 10
 MOST_SERIES: Final = 6
+HEADROOM: Final = 20
 
 
 def sparkline(values: Sequence[int]) -> Markup:
@@ -97,7 +98,7 @@ def stacked_days(
 
     Figures on hover, and in the table that stands with the chart.
     """
-    width, height, bottom, left = 720, 200, 26, 96
+    width, height, bottom, left = 720, 210, 28, 100
     top = max((sum(values) for _, values in days), default=0)
     ceiling = _round_ceiling(top)
     step = (width - left) / max(len(days), 1)
@@ -109,7 +110,7 @@ def stacked_days(
         told = f"{label}{', so far' if is_last else ''}: {formats.total(sum(values))}"
         bars = []
         for series, value in enumerate(values):
-            tall = max(value, 0) * (height - bottom - 8) / ceiling
+            tall = max(value, 0) * (height - bottom - HEADROOM) / ceiling
             y -= tall
             css = f"s{series + 1}" if series < MOST_SERIES else "other"
             bars.append(
@@ -159,7 +160,7 @@ def histogram(counts: Sequence[int], label: str, mark: int | None = None) -> Mar
 def _axis(ceiling: int, width: int, height: int, bottom: int, left: int) -> Markup:
     lines = []
     for part in (0, 1, 2):
-        y = height - bottom - part * (height - bottom - 8) / 2
+        y = height - bottom - part * (height - bottom - HEADROOM) / 2
         text = escape(formats.tile(ceiling * part // 2))
         lines.append(
             Markup(
