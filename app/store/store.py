@@ -14,6 +14,7 @@ from app.store.records.keys import Keys
 from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
 from app.store.records.requests import Requests
+from app.store.records.savings import SavingsReports
 from app.store.records.spend import Reports
 from app.store.records.spend_changes import SpendChanges
 from app.store.records.standing import Standings
@@ -37,6 +38,7 @@ class Store:
     replays: Replays
     spend_changes: SpendChanges
     reports: Reports
+    savings: SavingsReports
     audit: Audit
     standings: Standings
 
@@ -62,6 +64,7 @@ def store_over(
         replays=Replays(database),
         spend_changes=SpendChanges(database),
         reports=Reports(database),
+        savings=SavingsReports(database),
         audit=Audit(database),
         standings=Standings(database),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.core.money import nano_usd
 from tests.running import Gateway, Simulated
 
 SONNET, HAIKU = "claude-sonnet-4-6", "claude-haiku-4-5-20251001"
@@ -278,3 +279,34 @@ def test_what_was_missed_is_counted_by_its_reason(served: Gateway) -> None:
     )
     (line,) = [each for each in shown.splitlines() if each.startswith(wanted)]
     assert float(line.split()[-1]) >= 6_000 * WRITTEN_NOT_READ
+
+
+def test_the_savings_name_each_reason_with_what_it_cost(served: Gateway) -> None:
+    before = missed_so_far(served)
+    talk = Talk(served, "native", stream=False)
+    words = "o" * 24_400  # 6,100 tokens
+    own = [text(words, mark=True)]
+    talk.say(HELLO, system=own)
+    talk.say(MORE, system=own)
+    talk.say(MORE, system=[text(f"12:03 {words}", mark=True)])
+    report = served.admin("GET", "savings?from=2020-01-01&tz=Europe/Berlin")
+    assert missed_so_far(served) - before == 6_100 * WRITTEN_NOT_READ
+    caching = report["caching"]
+    (caller,) = [each for each in caching["by_marks"] if each["marks"] == "caller"]
+    assert caller["requests"] >= 3
+    (changed,) = [each for each in caching["by_reason"] if each["reason"] == "system_changed"]
+    assert "system prompt" in changed["advice"]
+    (known,) = [each for each in caching["by_prefix"] if each["cache_read_tokens"] == 6_100]
+    assert (known["requests"], known["cache_write_tokens"]) == (2, 6_100)
+    assert served.row(known["example_request_id"])["model"] == SONNET
+    assert report["by_day"][-1]["requests"] >= 3
+
+
+def missed_so_far(served: Gateway) -> int:
+    report = served.admin("GET", "savings")
+    found = [
+        each["miss_usd"]
+        for each in report["caching"]["by_reason"]
+        if each["reason"] == "system_changed"
+    ]
+    return sum(nano_usd(amount) for amount in found)

@@ -39,6 +39,12 @@ TeamName = Annotated[str | None, Field(description="A team's id or name.")]
 ModelName = Annotated[str | None, Field(description="A model's id, an alias or a tier.")]
 
 
+Zone = Annotated[
+    str | None,
+    Field(description="A zone of the IANA database, of whose days the report is; else UTC."),
+]
+
+
 class PageQuery(BaseModel):
     cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -63,6 +69,12 @@ class SpendQuery(BaseModel):
     def filters(self) -> dict[str, str]:
         """Those that were given."""
         return _given(self, SPEND_FILTERS)
+
+
+class SavingsQuery(BaseModel):
+    since: TimeFrom = None
+    until: TimeTo = None
+    tz: Zone = None
 
 
 class RequestsQuery(PageQuery):

@@ -18,13 +18,16 @@ from app.api.admin.queries import (
     PageQuery,
     RefusalsQuery,
     RequestsQuery,
+    SavingsQuery,
     SpendQuery,
 )
+from app.api.admin.savings import SavingsReport, savings_answer
 from app.config.catalog import price_rows
 from app.core.csv_text import CSV_TYPE, wants_csv
 from app.core.money import nano_usd
 from app.store.records.fields import KeyChange, NewKey, NewTeam, Rotation, TeamChange, unserved
 from app.store.records.model_names import meant_model, with_known_models
+from app.store.records.ranges import range_of, zone_of
 from app.store.records.request_table import as_csv
 from app.web.running import RunningGateway
 
@@ -163,6 +166,14 @@ async def spend(running: Running, asked: Annotated[SpendQuery, Query()]) -> Resp
     names = [name.strip() for name in asked.group_by.split(",") if name.strip()]
     filters = _with_model_meant(asked.filters(), running)
     return _json(await running.store.reports.spend(names, asked.since, asked.until, filters))
+
+
+@router.get("/savings", response_model=SavingsReport)
+async def savings(running: Running, asked: Annotated[SavingsQuery, Query()]) -> Response:
+    """What caching and routing saved or lost, by marks, prefix, reason, route and day."""
+    zone = zone_of(asked.tz)
+    within = range_of(asked.since, asked.until, zone=zone)
+    return _json(savings_answer(await running.store.savings.read(within, zone)))
 
 
 @router.get("/reconcile", response_model=answers.Reconciliation)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement
 
 from app.core.errors import BadRequest
-from app.store.database.moments import US_PER_DAY, parse_us
+from app.store.database.moments import US_PER_DAY, is_day, parse_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,39 @@ class Range:
         return found if self.before_us is None else [*found, moment < self.before_us]
 
 
-def range_of(from_: str | None, to: str | None, names: tuple[str, str] = ("from", "to")) -> Range:
-    """Days or moments, `from_` included and `to` excluded; a day is its first instant, UTC.
+def range_of(
+    from_: str | None,
+    to: str | None,
+    names: tuple[str, str] = ("from", "to"),
+    zone: ZoneInfo | None = None,
+) -> Range:
+    """Days or moments, `from_` included and `to` excluded; a day is its first instant in `zone`.
 
-    Raises BadRequest, also for a range that ends before it begins.
+    Without a zone that is UTC. Raises BadRequest, also for a range that ends before it begins.
     """
-    from_us = None if from_ is None else _parsed(from_, names[0])
-    before_us = None if to is None else _parsed(to, names[1])
+    from_us = None if from_ is None else _parsed(from_, names[0], zone)
+    before_us = None if to is None else _parsed(to, names[1], zone)
     if from_us is not None and before_us is not None and before_us < from_us:
         raise BadRequest(f"the range ends before it begins: from {from_} to {to}", param=names[1])
     return Range(from_us, before_us)
 
 
-def _parsed(text: str, param: str) -> int:
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The zone of an IANA name, None for none.  Raises BadRequest."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise BadRequest(
+            f"tz is no zone of the IANA database, such as Europe/Berlin: {name[:100]!r}", param="tz"
+        ) from error
+
+
+def _parsed(text: str, param: str, zone: ZoneInfo | None) -> int:
     """The instant; an offset whose `+` a URL made a blank, as `curl` leaves it, keeps its sign."""
+    if zone is not None and is_day(text):
+        text = f"{date.fromisoformat(text)}T00:00:00"
+        offset = datetime.fromisoformat(text).replace(tzinfo=zone).strftime("%z")
+        return parse_us(text + offset, param=param)
     return parse_us(text.replace(" ", "+") if "T" in text else text, param=param)
