@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import orjson
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.core.csv_text import CSV_TYPE
 from app.core.errors import GatewayError
 from app.web.headers import REQUEST_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 PATIENCE_S: Final = 2.0
 ACTOR: Final = "dashboard"
+MARK: Final = "\ufeff"  # without it a spreadsheet takes a file for one of the system's code page
 Twin = Literal["", "csv", "json"]
 
 
@@ -128,13 +129,25 @@ class Visit:
 
     def records(self, records: Records) -> Response:
         """The twin that was asked for."""
-        name = self.query.path.rpartition("/")[2]
         if self.twin == "csv":
-            # A spreadsheet takes a file without a mark for the system's own code page.
-            text = "\ufeff" + records.as_csv()
-            headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
-            return Response(text, headers=headers, media_type=CSV_TYPE)
+            text = MARK + records.as_csv()
+            return Response(text, headers=self._attached(), media_type=CSV_TYPE)
         return Response(orjson.dumps(records.as_json()), media_type="application/json")
+
+    async def csv(self, pieces: AsyncIterator[str]) -> Response:
+        """A CSV of any length, piece by piece.  Raises what its head and the first piece do."""
+        head, first = await anext(pieces), await anext(pieces, "")
+
+        async def whole() -> AsyncIterator[str]:
+            yield MARK + head + first
+            async for piece in pieces:
+                yield piece
+
+        return StreamingResponse(whole(), headers=self._attached(), media_type=CSV_TYPE)
+
+    def _attached(self) -> dict[str, str]:
+        name = self.query.path.rpartition("/")[2]
+        return {"content-disposition": f'attachment; filename="{name}.csv"'}
 
     def go(self, href: str) -> Response:
         """After a change: the page that shows it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 
 import httpx2
 import pytest
 
 from tests.dashboard.browsing import visitor
-from tests.running import MASTER_KEY, Gateway
+from tests.running import MASTER_KEY, Gateway, Simulated, gateway
 
 PAGES = ("/ui/requests", "/ui/requests.csv", "/ui/requests.json")
 
@@ -50,11 +51,8 @@ def test_a_cookie_is_for_this_site_and_for_no_script(served: Gateway) -> None:
 
 
 def test_behind_tls_a_cookie_goes_over_tls_alone(
-    upstream: object, tmp_path_factory: pytest.TempPathFactory
+    upstream: Simulated, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.running import Simulated, gateway  # noqa: PLC0415
-
-    assert isinstance(upstream, Simulated)
     config = 'server: {trusted_proxies: ["127.0.0.1"]}\n'
     with gateway(tmp_path_factory.mktemp("tls"), upstream.url, config=config) as served:
         for scheme, secure in (("https", True), ("http", False)):
@@ -69,11 +67,8 @@ def test_behind_tls_a_cookie_goes_over_tls_alone(
 
 
 def test_a_wrong_key_is_refused_in_place_and_five_of_them_for_a_minute(
-    upstream: object, tmp_path_factory: pytest.TempPathFactory
+    upstream: Simulated, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.running import Simulated, gateway  # noqa: PLC0415
-
-    assert isinstance(upstream, Simulated)
     with (
         gateway(tmp_path_factory.mktemp("throttled"), upstream.url) as served,
         visitor(served, None) as someone,
@@ -163,3 +158,32 @@ def test_a_refresh_after_the_session_ended_leads_to_the_login(served: Gateway) -
     answer = httpx2.get(f"{served.url}/ui/requests", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert answer.headers["hx-redirect"] == "/ui/login?next=%2Fui%2Frequests"
+
+
+def test_while_the_ledger_is_away_every_page_says_that_calls_are_refused(
+    upstream: Simulated, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("away")
+    with gateway(folder, upstream.url) as served, visitor(served) as operator:
+        secret = served.key(name="holder")
+        database = folder / "data" / "tollkeeper.db"
+        assert database.exists()
+        with visitor(served, secret) as holder, sqlite3.connect(database) as locked:
+            locked.execute("ALTER TABLE requests RENAME TO requests_away")
+            locked.execute("ALTER TABLE keys RENAME TO keys_away")
+            locked.commit()
+            for who, path in (
+                (operator, "/ui/requests"),
+                (operator, "/ui/keys"),
+                (holder, "/ui/me"),
+            ):
+                page = who.get(path)
+                assert page.status_code == 503, path
+                assert "Calls are being refused" in page.text
+                assert "No call goes through unpriced" in page.text
+                assert page.headers["x-request-id"] in page.text
+            assert operator.get("/ui/keys.json").json()["error"]["code"] == "ledger_unavailable"
+            locked.execute("ALTER TABLE requests_away RENAME TO requests")
+            locked.execute("ALTER TABLE keys_away RENAME TO keys")
+            locked.commit()
+        assert operator.get("/ui/keys").status_code == 200

@@ -54,6 +54,7 @@ def row(**given: Any) -> RequestDetails:
             *("upstream_request_id", "upstream_message_id", "cache_discount_nano_usd"),
             *("cache_miss_reason", "cache_miss_nano_usd", "status", "error_code", "latency_ms"),
             *("ttft_ms", "end_user", "conversation", "attempt_details", "routing", "cache_plan"),
+            "outcome",
         ]
     )
     fields: dict[str, Any] = {
@@ -185,6 +186,9 @@ def test_the_list_is_the_admin_apis_list_and_its_csv_runs_nothing(served: Gatewa
         for query in ("", "?state=settled", "?sort=-cost", "?model=sonnet", "?min_cost_usd=0.9"):
             api = served.admin("GET", f"requests{query.replace('-cost', 'cost')}")
             assert operator.get(f"/ui/requests.json{query}").json()["data"] == api["data"]
+            text = operator.get(f"/ui/requests.csv{query}").content.decode("utf-8-sig")
+            ids = [line["id"] for line in csv.DictReader(io.StringIO(text, newline=""))]
+            assert ids == [row["id"] for row in api["data"]]
             page = operator.get(f"/ui/requests{query}").text
             assert page.count("<tr data-href=") == len(api["data"])
         text = operator.get("/ui/requests.csv").content.decode("utf-8-sig")
@@ -236,6 +240,18 @@ def test_a_guessed_cost_is_settled_with_a_note_and_once(
     entry = next(e for e in served.admin("GET", "audit")["data"] if e["action"] == "request.settle")
     assert entry["actor"] == "dashboard"
     assert "invoice 11" in str(entry["details"])
+
+
+def test_an_answer_is_said_to_be_good_or_not(served: Gateway) -> None:
+    request_id = call(served, served.key())
+    path = f"/ui/requests/{request_id}"
+    with visitor(served) as operator:
+        form = {"ok": "no", "note": "<b>wrong</b>"}
+        assert operator.post(f"{path}/outcome", form, path).headers["location"] == path
+        assert "&lt;b&gt;wrong&lt;/b&gt;" in operator.get(path).text
+        assert operator.post(f"{path}/outcome", {"ok": "maybe"}, path).status_code == 400
+    outcome = served.row(request_id)["outcome"]
+    assert (outcome["ok"], outcome["note"]) == (False, "<b>wrong</b>")
 
 
 def test_a_refused_call_is_explained_under_the_id_that_its_caller_has(

@@ -21,7 +21,6 @@ class Column:
     numeric: bool = False
     sorts: tuple[str, ...] = ()
     hint: str = ""
-    wide: bool = False
 
     def next_sort(self, current: str) -> str:
         """What a click on the head asks for."""
@@ -64,11 +63,6 @@ class Table:
     empty_link: str = ""
     hide_caption: bool = False
     twins: bool = True
-
-    @property
-    def unfiltered(self) -> str:
-        """The page without any filter."""
-        return self.query.elsewhere(self.query.path, from_=None, to=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _calls(visit: Visit, found: Listed[RequestView]) -> Table:
     ]
     return Table(
         caption="Your calls, newest first",
-        columns=tuple(Column(c.label, c.numeric, (), c.hint, c.wide) for c in OWN_COLUMNS),
+        columns=tuple(Column(c.label, c.numeric, hint=c.hint) for c in OWN_COLUMNS),
         lines=lines,
         query=visit.query,
         next_cursor=found.next_cursor,

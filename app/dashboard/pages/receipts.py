@@ -107,6 +107,16 @@ async def settle(visit: Visit) -> Response:
     return visit.go(f"/ui/requests/{request_id}")
 
 
+async def say_outcome(visit: Visit) -> Response:
+    """Whether the answer was good: what the routing is judged by.  Raises BadRequest."""
+    request_id, said = visit.id("id"), visit.form.get("ok", "")
+    if said not in ("yes", "no"):
+        raise BadRequest("ok must be yes or no", param="ok")
+    note = visit.form.get("note", "").strip() or None
+    await visit.store.requests.note_outcome(request_id, note, ok=said == "yes")
+    return visit.go(f"/ui/requests/{request_id}")
+
+
 def is_guess(row: RequestView) -> bool:
     """Whether the cost is not exact."""
     return row.cost_source == "estimated" or row.state == "orphaned"

@@ -13,6 +13,7 @@ from app.dashboard.page import Page, View
 from app.dashboard.pages import receipts
 from app.store.database.moments import moment
 from app.store.records.model_names import meant_model
+from app.store.records.request_table import as_csv
 from app.store.records.request_views import request_json
 from app.store.records.requests import COST_SOURCES, FILTERS, STATES
 
@@ -48,6 +49,8 @@ COLUMNS: Final = (
 async def show(visit: Visit) -> Response:
     """The list, or its twin."""
     sort = SORTS.get(visit.query["sort"], "created")
+    if visit.twin == "csv":  # all of them, not a page
+        return await visit.csv(as_csv(visit.store.requests.each(_filters(visit), sort=sort)))
     found = await visit.store.requests.listed(
         _filters(visit),
         sort=sort,
@@ -154,6 +157,7 @@ PAGE: Final = Page(
         View(PATH, show, twins=True),
         View(f"{PATH}/{{id}}", receipts.show, twins=True),
         View(f"{PATH}/{{id}}/settle", receipts.settle, method="POST"),
+        View(f"{PATH}/{{id}}/outcome", receipts.say_outcome, method="POST"),
     ),
     shortcut="r",
 )

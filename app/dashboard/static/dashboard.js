@@ -31,7 +31,7 @@
     busy = true;
     refreshed = Date.now();
     const row = all("tr.here").map((each) => each.dataset.href)[0];
-    const open = all("details[open]").length;
+    const open = all("#page details[open]:not([data-filtering])").length;
     try {
       if (!open) {
         await htmx.ajax("GET", location.href, { target: "#page", select: "#page", swap: "outerHTML" });
@@ -173,7 +173,11 @@
   };
   const here = () => one("tr.here");
   const press = {
-    "/": () => (one("[data-search]") || one(".filters input"))?.focus(),
+    "/": () => {
+      const field = one("[data-search]") || one(".filters input");
+      field?.closest("details")?.setAttribute("open", "");
+      field?.focus();
+    },
     "?": () => one("#help")?.showModal(),
     j: () => move(1),
     k: () => move(-1),
@@ -198,8 +202,13 @@
     if (press[event.key]) { const done = press[event.key](); if (done !== false) event.preventDefault(); }
   });
 
-  addEventListener("htmx:after:swap", settle);
+  // On a phone the filters stay folded until they are wanted.
+  const fold = () => {
+    if (matchMedia("(max-width: 640px)").matches) for (const box of all("[data-filtering]")) box.open = false;
+  };
+  addEventListener("htmx:after:swap", () => { fold(); settle(); });
   live = kept.get("tollkeeper-live") === "1" && Boolean(one("#page[data-refreshes]"));
   ownZone();
+  fold();
   settle();
 })();
