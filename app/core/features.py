@@ -6,7 +6,6 @@ Whatever the prompt's length, only the beginning and the end of the turn are rea
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from app.core.request import as_blocks
@@ -24,6 +23,7 @@ TAIL_CHARS = 1_000
 SYSTEM_CHARS = 1_000
 LONG_ANSWER_CHARS = 400  # a shorter one that ends without a stop may be meant so
 SHORT_ANSWER_TOKENS = 64
+SEVERAL = ("joined", "steps", "commas")
 HARD_EFFORTS = frozenset({"high", "xhigh", "max"})
 MEASURED = (
     "words",
@@ -51,6 +51,10 @@ _CODE = re.compile(
     r"```|[a-z0-9]_[a-z]|[a-z]\(\)|[=!]=|[-=]>|::|[;{]$|^[ 	]{0,16}(?:def|class|import)\b",
     re.MULTILINE,
 )
+# One look for what every notation, and every piece of code, has in it: most texts have nothing.
+_MAY_HOLD_NOTATION = re.compile(r"[\\=^≤≥≠≈∑∏∫√∈∀∃∞→$]")
+_MAY_HOLD_CODE = re.compile(r"[`_=>:;{(]")
+_CODE_WORDS = ("def", "class", "import")
 _ENTRY = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # written without blanks
 _ENDS = frozenset(".!?:;)]}>`\"'*|。！？")  # noqa: RUF001 - as Chinese and Japanese end theirs
@@ -62,7 +66,7 @@ def counted(request: Request, size: Measure, turn: Lexicon, system: Lexicon) -> 
     `turn` says which features a word of the last user turn counts for, `system` the same of the
     system prompt; words stand in lower case.
     """
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     text = clipped(_last_texts(request.messages))
     _count_words(text, turn, counts)
     if system and request.system:
@@ -108,31 +112,34 @@ def _texts(blocks: Iterable[Block]) -> Iterable[str]:
             yield block["text"]
 
 
-def _count_words(text: str, lexicon: Lexicon, counts: Counter[str]) -> None:
-    words = Counter(_WORD.findall(text.lower()))
-    for word in lexicon.keys() & words.keys():
+def _count_words(text: str, lexicon: Lexicon, counts: dict[str, int]) -> None:
+    words = _WORD.findall(text.lower())
+    for word in lexicon.keys() & words:
+        times = words.count(word)
         for name in lexicon[word]:
-            counts[name] += words[word]
+            counts[name] = counts.get(name, 0) + times
 
 
-def _count_marks(text: str, counts: Counter[str]) -> None:
+def _count_marks(text: str, counts: dict[str, int]) -> None:
     words = len(text.split())
     counts["words"] = words if text.isascii() else words + len(_UNSPACED.findall(text)) // 2
     counts["asked"] = text.count("?")
     counts["commas"] = text.count(",")
     counts["names"] = len(_NAME.findall(text))
-    counts["notation"] = len(_NOTATION.findall(text))
-    counts["code"] = len(_CODE.findall(text))
+    if _MAY_HOLD_NOTATION.search(text):
+        counts["notation"] = len(_NOTATION.findall(text))
+    if _MAY_HOLD_CODE.search(text) or any(word in text for word in _CODE_WORDS):
+        counts["code"] = len(_CODE.findall(text))
     if "\n" in text:
         counts["asked"] += len(_ENTRY.findall(text))
 
 
-def _count_shape(request: Request, size: Measure, counts: Counter[str]) -> None:
+def _count_shape(request: Request, size: Measure, counts: dict[str, int]) -> None:
     if size.tools:
         counts["tools"] = size.tools - 1
         counts["schema_bytes"] = size.tools_prefix_bytes
         counts["tool_calls"] = 1
-        counts["several_calls"] = counts["joined"] + counts["steps"] + counts["commas"]
+        counts["several_calls"] = sum(counts.get(name, 0) for name in SEVERAL)
     if size.messages > 1:
         counts["turns"] = size.messages - 1
         counts["failed_results"] = _failed_results(request.messages[-1])
