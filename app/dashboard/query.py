@@ -52,6 +52,33 @@ class Period:
             return f"{since}, {zone.name}"
         return f"{since or 'the beginning'} to {until or 'now'}, {zone.name}"
 
+    def moved(self, steps: int) -> Period | None:
+        """The range of the same length before or after: a month by months, days by days.
+
+        None where it has an open end.
+        """
+        if self.since is None or self.until is None:
+            return None
+        since, until = self.zone.at(self.since), self.zone.at(self.until)
+        if not (_is_midnight(since) and _is_midnight(until)):
+            length = (self.until - self.since) * steps
+            return Period(self.since + length, self.until + length, self.zone)
+        if since.day == until.day == 1:
+            months = steps * ((until.year - since.year) * 12 + until.month - since.month)
+            ends = [_months_later(end, months) for end in (since, until)]
+        else:
+            days = timedelta(days=steps * (until.date() - since.date()).days)
+            ends = [end.replace(tzinfo=None) + days for end in (since, until)]
+        return Period(_midnight(ends[0], self.zone), _midnight(ends[1], self.zone), self.zone)
+
+    def text(self, end: str) -> str | None:
+        """`from` or `to` as a URL has it: a day of the zone, or a moment."""
+        when = self.since if end == "from" else self.until
+        if when is None:
+            return None
+        local = self.zone.at(when)
+        return local.date().isoformat() if _is_midnight(local) else iso_text(when)
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -90,6 +117,12 @@ class Query:
     def twin(self, kind: str) -> str:
         """The URL of the same data as `csv` or `json`."""
         return _url(f"{self.path}.{kind}", dict(self.given))
+
+    def ranged(self, period: Period | None) -> str | None:
+        """The page's URL for another range; None where there is none."""
+        if period is None:
+            return None
+        return self.link(range=None, from_=period.text("from"), to=period.text("to"))
 
     def period(self, now: datetime, default: str | None = None) -> Period:
         """The range; `default` is one of PRESETS where none is given.  Raises BadRequest.
@@ -157,6 +190,12 @@ def _moment(text: str, zone: Zone, param: str) -> datetime:
 def _midnight(local: datetime, zone: Zone) -> datetime:
     """The first instant of that day, UTC."""
     return local.replace(tzinfo=zone.info, hour=0, minute=0, fold=0).astimezone(UTC)
+
+
+def _months_later(day: datetime, months: int) -> datetime:
+    """The first of another month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return datetime(max(year, 1), month + 1, 1)  # noqa: DTZ001 - its zone is given by the caller
 
 
 def _is_midnight(when: datetime) -> bool:
