@@ -13,6 +13,7 @@ from app.store.records.key_lists import KeyLists
 from app.store.records.keys import Keys
 from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
+from app.store.records.repricings import Repricings
 from app.store.records.requests import Requests
 from app.store.records.savings import SavingsReports
 from app.store.records.spend import Reports
@@ -36,6 +37,7 @@ class Store:
     conversations: Conversations
     refusals: Refusals
     replays: Replays
+    repricings: Repricings
     spend_changes: SpendChanges
     reports: Reports
     savings: SavingsReports
@@ -62,6 +64,7 @@ def store_over(
         conversations=Conversations(database),
         refusals=Refusals(database, lost),
         replays=Replays(database),
+        repricings=Repricings(database),
         spend_changes=SpendChanges(database),
         reports=Reports(database),
         savings=SavingsReports(database),

@@ -1,4 +1,4 @@
-"""`/admin/whatif` and `/admin/spend/change`: past ranges under other rules, and compared."""
+"""Past ranges under other rules, at other prices, and compared with each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.config.fields import PICO_ALLOWED, pico_usd
 from app.store.records.fields import Asked, Name
 from app.store.records.other_rules import other_rules
 from app.store.records.ranges import range_of
-from app.store.records.replay_json import change_json, whatif_json
+from app.store.records.replay_json import change_json, reprice_json, whatif_json
 
 _PRICE_SCHEMA = {
     "anyOf": [
@@ -164,3 +164,42 @@ async def whatif(running: Running, asked: WhatIf) -> Response:
     report = await replays.whatif(within, rules, asked.key_id)
     orphaned = await replays.orphaned(within, asked.key_id)
     return Response(orjson.dumps(whatif_json(report, orphaned)), media_type="application/json")
+
+
+class Reprice(Asked):
+    """A past range; a dry run changes nothing."""
+
+    since: Annotated[Moment, Field(alias="from")]
+    until: Annotated[Moment, Field(alias="to")]
+    dry_run: Annotated[bool, Field(strict=True)] = True
+
+
+class RepricedModel(Answer):
+    model: str
+    requests: Tally
+    changed: Tally
+    before_usd: Usd
+    after_usd: Usd
+
+
+class Repricing(Answer):
+    """What was changed, or would be; `left` counts the calls that stay, by why."""
+
+    dry_run: bool
+    run_id: str | None
+    requests: Tally
+    changed: Tally
+    before_usd: Usd
+    after_usd: Usd
+    difference_usd: Usd
+    by_model: list[RepricedModel]
+    left: dict[str, Tally]
+
+
+@router.post("/reprice", response_model=Repricing)
+async def reprice(running: Running, asked: Reprice) -> Response:
+    """Every settled call of a range at the prices that are known now for its day."""
+    within = range_of(asked.since, asked.until)
+    catalog = running.gateway.policy.catalog
+    report = await running.store.repricings.reprice(within, catalog, dry_run=asked.dry_run)
+    return Response(orjson.dumps(reprice_json(report)), media_type="application/json")

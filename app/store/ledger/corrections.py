@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
@@ -30,7 +30,10 @@ NO_PROCESS = ""  # whoever corrects rows has no roll-ups by label of its own
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a row becomes; without `cache_savings_nano_usd` those stay what they are."""
+    """What a row becomes; without `cache_savings_nano_usd` those stay what they are.
+
+    `columns` are others of CLOSED_COLUMNS that change: with them the row must still add up.
+    """
 
     state: State
     cost_nano_usd: int
@@ -38,6 +41,7 @@ class Change:
     status: int | None
     error_code: str | None
     cache_savings_nano_usd: int | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def move_rows(
@@ -95,6 +99,7 @@ def _becomes(row: Row[Any], to: Change) -> Values:
         "other_nano_usd": row.other_nano_usd + to.cost_nano_usd - row.cost_nano_usd,
         "status": to.status,
         "error_code": to.error_code,
+        **to.columns,
     }
     return tuple([becomes[name] for name in CLOSED_ROW])
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from app.core.money import usd_text
 from app.core.spend_change import OUTPUT, PROMPT, Spent, effects
 from app.core.whatif import Pair, Report
+from app.store.records.repricings import RepricingReport
 
 NONE: Final = Spent(0, dict.fromkeys((*PROMPT, OUTPUT), 0), {})
 
@@ -81,4 +82,29 @@ def _range_spent(spent: Mapping[str, Spent]) -> dict[str, Any]:
         "prompt_tokens": sum(of.prompt_tokens for of in each),
         "output_tokens": sum(of.tokens["output"] for of in each),
         "cache_read_tokens": sum(of.tokens["cache_read"] for of in each),
+    }
+
+
+def reprice_json(report: RepricingReport) -> dict[str, Any]:
+    """The run, or what it would do, as JSON."""
+    total = report.total
+    return {
+        "dry_run": report.run_id is None,
+        "run_id": report.run_id,
+        "requests": total.calls,
+        "changed": report.changed,
+        "before_usd": usd_text(total.nano_usd),
+        "after_usd": usd_text(total.whatif_nano_usd),
+        "difference_usd": usd_text(total.whatif_nano_usd - total.nano_usd),
+        "by_model": [
+            {
+                "model": model,
+                "requests": pair.calls,
+                "changed": pair.whatif_calls,
+                "before_usd": usd_text(pair.nano_usd),
+                "after_usd": usd_text(pair.whatif_nano_usd),
+            }
+            for model, pair in sorted(report.by_model.items())
+        ],
+        "left": dict(sorted(report.left.items())),
     }

@@ -27,6 +27,7 @@ REPRICED: Final = "repriced"
 READ: Final = (
     *("id", "key_id", "created_us", "state", "model", "held_model", "route_reason", "routing"),
     *("cache_plan", "attempt_details", "generation_id", "rates", "cost_source"),
+    *("lookup_due_us", "routing_savings_nano_usd"),
     *("cost_nano_usd", "other_nano_usd", *TOKEN_COLUMNS),
     *(f"{category}_nano_usd" for category in COST_CATEGORIES),
 )
@@ -98,8 +99,8 @@ def _add(report: Report, calls: Sequence[Stored], rules: OtherRules) -> None:
 
 def stored_call(row: Any) -> Stored:  # noqa: ANN401  # a row of the READ columns
     """The row as a call that can be priced again."""
-    rates = None if row.rates is None else _read(row.rates)
-    routing, plan = _read(row.routing), _read(row.cache_plan)
+    rates = None if row.rates is None else read_json(row.rates)
+    routing, plan = read_json(row.routing), read_json(row.cache_plan)
     lines = lines_of(rates, Usage(**{name: getattr(row, name) for name in TOKEN_COLUMNS}))
     more = _billed_more(row, rates)
     tier = routing.get("tier", NO_TIER)
@@ -113,16 +114,21 @@ def stored_call(row: Any) -> Stored:  # noqa: ANN401  # a row of the READ column
         lines=lines,
         kept_nano_usd=row.other_nano_usd - more,
         billed=row.cost_source == "billed"
-        or more != 0
-        or (rates is not None and "billed" in rates),
+        or row.lookup_due_us is not None
+        or _tells(rates, "billed")
+        or more != 0,
         billed_more_nano_usd=more,
         tier=None if tier == NO_TIER else tier,
         reason=row.route_reason,
         score=routing.get("score"),
         placed=bool(plan.get("placed")),
         callers_marks=plan.get("callers", 0),
-        by_hand=row.cost_source == "corrected" and not (rates is not None and REPRICED in rates),
+        by_hand=row.cost_source == "corrected" and not _tells(rates, REPRICED),
     )
+
+
+def _tells(rates: Mapping[str, Any] | None, name: str) -> bool:
+    return rates is not None and name in rates
 
 
 def _billed_more(row: Any, rates: Mapping[str, Any] | None) -> int:  # noqa: ANN401
@@ -138,7 +144,7 @@ def _billed_more(row: Any, rates: Mapping[str, Any] | None) -> int:  # noqa: ANN
 
 
 @lru_cache(maxsize=4_096)
-def _read(text: str) -> Mapping[str, Any]:
+def read_json(text: str) -> Mapping[str, Any]:
     """JSON that many rows have in common, read once; nobody may change what comes back."""
     found: Mapping[str, Any] = orjson.loads(text)
     return found
