@@ -63,7 +63,7 @@ def test_every_route_is_told_and_no_other() -> None:
         for route in routes
         for method in route.methods - {"HEAD"}  # as GET, without the body
     }
-    assert len(framed) == 26
+    assert len(framed) == 27
     assert operations().keys() == framed | GOT | {("post", path) for path in USUAL}
 
 
@@ -79,7 +79,7 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
 
 def test_names_of_operations_are_given_once() -> None:
     names = [operation["operationId"] for operation in operations().values()]
-    assert len(names) == len(set(names)) == 33
+    assert len(names) == len(set(names)) == 34
 
 
 def test_a_billed_call_tells_every_way_it_may_be_refused() -> None:
