@@ -11,6 +11,7 @@ from markupsafe import Markup
 from app.config.catalog import price_rows
 from app.config.prices import in_force
 from app.core.pricing import ONE, Prices, PriceStep
+from app.dashboard import spending
 from app.dashboard.figures import cells, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
@@ -172,16 +173,12 @@ def _difference(before: Prices, after: Prices, category: str) -> Markup | str:
 
 
 async def _retiring(visit: Visit, models: list[Model]) -> Table:
-    since = (visit.now - LOOKED_BACK).date().isoformat()
+    since = (visit.now - LOOKED_BACK).date()
     lines = []
     for model in models:
-        report = await visit.store.reports.spend(["key"], since, None, {"model": model.id})
-        rows = sorted(report["data"], key=lambda row: -formats.nano(row["cost_usd"]))
-        users = [
-            cells.link(f"/ui/keys/{row['key']}", row["key_name"] or row["key"])
-            for row in rows[:MOST_KEYS]
-        ]
-        more = f"and {len(rows) - MOST_KEYS} more" if len(rows) > MOST_KEYS else ""
+        found = await spending.by_key(visit.store, model.id, since)
+        users = [cells.link(f"/ui/keys/{key.id}", key.name) for key in found[:MOST_KEYS]]
+        more = f"and {len(found) - MOST_KEYS} more" if len(found) > MOST_KEYS else ""
         lines.append(
             Line(
                 (
