@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
@@ -142,7 +143,8 @@ def _changes(visit: Visit, catalog: Catalog) -> Table:
     found = [
         (prices.effective_from, model.id, before, prices)
         for model in catalog.models.values()
-        for before, prices in zip(model.schedule, model.schedule[1:], strict=False)
+        for before, prices in pairwise(model.schedule)
+        if before.steps != prices.steps
     ]
     found.sort(key=lambda change: (change[0], change[1]), reverse=True)
     return Table(
