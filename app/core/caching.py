@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+from app.core.breakpoints import marks, positions
+from app.core.marking import MARK, legal_ttl, marked
+from app.core.measure import bytes_of
+from app.core.outlook import outlook_of
+from app.core.remembered import SYSTEM, TOOLS
 from app.core.values import value
+from app.core.worth import Lengths, best
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from app.core.measure import Measure
     from app.core.models import Model
-    from app.core.request import Block, Message, Request
+    from app.core.outlook import Outlook
+    from app.core.pricing import Prices
+    from app.core.remembered import Recalled
+    from app.core.request import Request
 
 MOST_BREAKPOINTS = 4
-BYTES_PER_TOKEN = 4  # English text; only decides where a mark is worth placing
-CANNOT_CARRY = frozenset({"thinking", "redacted_thinking"})
-_MARK = "cache_control"
-_ADVISORS_MARK = "caching"  # what the advisor tool calls the mark of its own prompts
-_HOLDERS = ("content", "source", "tool", "definition", "tool_changes")  # of what may be marked
+LOOK_BACK = 20  # blocks, the marked one included
+FEWEST_BYTES_PER_TOKEN = 1.5
+IMAGE_BYTES = 400  # the least that a picture counts as
 
 Place = Literal["tools", "system", "messages"]
-PLACES: tuple[Place, ...] = get_args(Place)
 Ttl = Literal["5m", "1h"]
-NO_MARKS: tuple[Sequence[Ttl], ...] = ((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
 class CacheRules:
-    """`mode` off adds nothing; `ttl` auto means five minutes unless the caller's marks say more."""
+    """`mode` off adds nothing; `ttl` auto means as long as pays for what is to be expected."""
 
     mode: Literal["auto", "off"] = "auto"
     ttl: Literal["auto", "5m", "1h"] = "auto"
@@ -39,7 +44,9 @@ class CacheRules:
 class CachePlan:
     """What was placed, what the caller had placed, and the longest lifetime among them all.
 
-    `prompt_bytes` is the size that the prompt's tokens were guessed from; 0: nobody asked.
+    `placed` and `lifetimes` go together, in the order of the prompt. `expected_reads` are of tools
+    and system prompt, and of the turns. `prompt_bytes` is the size that the prompt's tokens were
+    guessed from; 0: nobody asked.
     """
 
     placed: tuple[Place, ...] = ()
@@ -47,142 +54,185 @@ class CachePlan:
     ttl: Ttl | None = None
     why: str = ""
     prompt_bytes: int = 0
+    lifetimes: tuple[Ttl, ...] = ()
+    expected_reads: tuple[float, float] | None = None
 
 
-def plan(
-    request: Request, size: Measure, model: Model, rules: CacheRules
+@value
+class _Mark:
+    """One that is wanted: at the end of a message, TOOLS or SYSTEM, or on a block of it."""
+
+    turn: int
+    ttl: Ttl
+    block: int | None = None
+
+
+def plan(  # noqa: PLR0913, PLR0917 - what a plan is made from
+    request: Request,
+    size: Measure,
+    model: Model,
+    prices: Prices,
+    rules: CacheRules,
+    known: Recalled | None = None,
 ) -> tuple[Request, CachePlan]:
-    """Mark the end of tools, system and the last turn, at most four marks with the caller's.
+    """Mark what is worth it, with at most four marks together with the caller's.
 
     The caller's marks are never changed. A place is left out when the prefix it would close
-    is shorter than the model's minimum, when it already ends in a mark, or when none of its
-    blocks can carry one. Later places win when the slots do not suffice.
+    is shorter than the model's minimum, when it already ends in a mark, when none of its blocks
+    can carry one, or when what it would write is not expected to be read often enough.
     """
-    callers = _ttls_by_place(request) if size.marks else NO_MARKS
-    slots = MOST_BREAKPOINTS - size.marks
-    least = model.limits.min_cacheable_tokens * BYTES_PER_TOKEN
-    wanted = [n for n, length in enumerate(_prefix_bytes(size)) if length >= least]
-    why = _why_not(request, rules, slots, wanted)
+    whole = _whole_bytes(size)
+    least = model.limits.min_cacheable_tokens
+    why = _why_not(request, size, rules)
+    if not why and whole < least * FEWEST_BYTES_PER_TOKEN:
+        why = "below_minimum"
     if why:
-        return request, CachePlan((), size.marks, size.ttl, why)
-    marked, placed = request, dict[Place, Ttl]()
-    for n in reversed(wanted):
-        ttl = _legal_ttl(n, callers, rules)
-        changed = _mark(marked, PLACES[n], ttl)
-        if changed is not None and len(placed) < slots:
-            marked = changed
-            placed[PLACES[n]] = ttl
+        return request, CachePlan((), size.marks, size.ttl, why, whole)
+    outlook = outlook_of(request, known, model.id)
+    if whole < least * outlook.bytes_per_token:
+        return request, CachePlan((), size.marks, size.ttl, "below_minimum", whole)
+    lengths = _lengths(request, size, outlook, least)
+    reads = (round(outlook.beginning.times, 2), round(outlook.turns.times, 2))
+    if outlook.given_up:
+        return request, CachePlan((), size.marks, size.ttl, "given_up", whole, (), reads)
+    rates = prices.step(int(whole / outlook.bytes_per_token)).rates
+    asked = _only(request, size, rules)
+    first, last = best(lengths, outlook, rates, asked)
+    if first is None and outlook.warm_beginning and lengths.beginning:
+        first = last or asked or "5m"
+    done, placed = request, dict[tuple[int, int], Ttl]()
+    for mark in _wanted(request, outlook, size, first, last, least):
+        if len(placed) + size.marks >= MOST_BREAKPOINTS:
+            break
+        ttl = legal_ttl(done, mark.turn, mark.ttl)
+        changed = marked(done, mark.turn, ttl, mark.block)
+        if changed is not None:
+            done, placed[mark.turn, -1 if mark.block is None else -2] = changed, ttl
     if not placed:
-        return request, CachePlan((), size.marks, size.ttl, "nothing_to_mark")
-    lifetimes = [*placed.values(), *([size.ttl] if size.ttl else ())]
-    longest: Ttl = "1h" if "1h" in lifetimes else "5m"
-    return marked, CachePlan(tuple(reversed(placed)), size.marks, longest, "auto")
+        why = "nothing_to_mark" if first or last else "not_expected"
+        return request, CachePlan((), size.marks, size.ttl, why, whole, (), reads)
+    return done, _made(size, placed, whole, reads)
 
 
-def _why_not(request: Request, rules: CacheRules, slots: int, wanted: Sequence[int]) -> str:
-    """Why nothing is marked, or an empty text."""
+def _made(
+    size: Measure,
+    placed: dict[tuple[int, int], Ttl],
+    whole: int,
+    reads: tuple[float, float],
+) -> CachePlan:
+    order = sorted(placed)
+    lifetimes = tuple(placed[spot] for spot in order)
+    longest: Ttl = "1h" if "1h" in lifetimes or size.ttl == "1h" else "5m"
+    places = tuple(_place(turn) for turn, _ in order)
+    return CachePlan(places, size.marks, longest, "auto", whole, lifetimes, reads)
+
+
+def _place(turn: int) -> Place:
+    return "tools" if turn == TOOLS else "system" if turn == SYSTEM else "messages"
+
+
+def _why_not(request: Request, size: Measure, rules: CacheRules) -> str:
+    """Why nothing may be marked, or an empty text."""
     if rules.mode == "off" or not request.cache:
         return "off"
-    if request.options.get(_MARK) is not None:
+    if request.options.get(MARK) is not None:
         return "automatic"
-    if slots <= 0:
-        return "callers_marks"
-    return "" if wanted else "below_minimum"
+    return "callers_marks" if size.marks >= MOST_BREAKPOINTS else ""
 
 
-def marked_1h(request: Request) -> bool:
-    """Whether any mark of the request, the gateway's own or an advisor's too, asks for an hour."""
-    if any(_ttl(tool.get(_ADVISORS_MARK)) == "1h" for tool in request.tools):
-        return True
-    return any("1h" in ttls for ttls in _ttls_by_place(request))
+def _only(request: Request, size: Measure, rules: CacheRules) -> Ttl | None:
+    """The lifetime that the caller's marks around tools and system prompt demand, or the rules."""
+    if size.marks:
+        legal = legal_ttl(request, SYSTEM, "5m"), legal_ttl(request, SYSTEM, "1h")
+        if legal[0] == legal[1]:
+            return legal[0]
+    return None if rules.ttl == "auto" else rules.ttl
 
 
-def _prefix_bytes(size: Measure) -> tuple[int, int, int]:
-    """Bytes up to the end of each of PLACES; pictures by the least they count as."""
-    whole = size.text_bytes + size.json_bytes + size.images * 400 + size.pdf_bytes
-    return size.tools_prefix_bytes, size.system_prefix_bytes, whole
+def _whole_bytes(size: Measure) -> int:
+    """Pictures by the least they count as."""
+    return size.text_bytes + size.json_bytes + size.images * IMAGE_BYTES + size.pdf_bytes
 
 
-def _legal_ttl(place: int, callers: tuple[Sequence[Ttl], ...], rules: CacheRules) -> Ttl:
-    """A lifetime that keeps the vendor's order: along the prompt lifetimes may only get shorter."""
-    if any("1h" in later for later in callers[place + 1 :]):
-        return "1h"
-    before = [ttl for ttls in callers[: place + 1] for ttl in ttls]
-    if before:
-        return before[-1]
-    return "1h" if rules.ttl == "1h" else "5m"
+def _lengths(request: Request, size: Measure, outlook: Outlook, least: int) -> Lengths:
+    """In tokens; what is too short to be written by itself counts as part of what follows."""
+    per_token = outlook.bytes_per_token
+    kept = _whole_bytes(size)
+    if outlook.behind:
+        kept -= bytes_of(request.messages[-outlook.behind :])
+    beginning, whole = int(size.system_prefix_bytes / per_token), int(kept / per_token)
+    if beginning < least:
+        beginning = 0
+    turns = whole - beginning if whole >= least and outlook.behind < size.messages else 0
+    return Lengths(beginning, turns, 2 * turns // (size.messages + 1))
 
 
-def _ttls_by_place(request: Request) -> tuple[list[Ttl], list[Ttl], list[Ttl]]:
-    """The caller's own lifetimes in tools, system and messages, in order."""
-    places = (_marks(request.tools), _marks(request.system), _marks(request.messages))
-    tools, system, messages = ([_ttl(mark) for mark in marks] for marks in places)
-    if request.options.get(_MARK) is not None:
-        messages.append(_ttl(request.options[_MARK]))
-    return tools, system, messages
+def _wanted(  # noqa: PLR0913, PLR0917 - what decides over the places
+    request: Request,
+    outlook: Outlook,
+    size: Measure,
+    first: Ttl | None,
+    last: Ttl | None,
+    least: int,
+) -> Iterator[_Mark]:
+    """The marks that are worth a slot, the most useful one first."""
+    tail = size.messages - 1 - outlook.behind
+    reader = _reader(request, outlook, tail if last else None, size)
+    if reader is not None:
+        turn, block = reader
+        yield _Mark(turn, last or first or "5m", block)
+    if last is not None:
+        yield _Mark(tail, last)
+    if first is None:
+        return
+    least_bytes = least * outlook.bytes_per_token
+    if size.system_prefix_bytes >= least_bytes:
+        if request.system:
+            yield _Mark(SYSTEM, first)
+        if size.tools_prefix_bytes >= least_bytes:
+            yield _Mark(TOOLS, first)
 
 
-def _ttl(mark: object) -> Ttl:
-    return "1h" if isinstance(mark, dict) and mark.get("ttl") == "1h" else "5m"
+def _reader(
+    request: Request, outlook: Outlook, tail: int | None, size: Measure
+) -> tuple[int, int | None] | None:
+    """Where a mark must stand so that what the last call wrote is found.
 
-
-def _marks(blocks: object) -> Iterator[object]:
-    """The marks of messages, tools or blocks and of what they hold, in the order of the prompt."""
-    for block in blocks if isinstance(blocks, (list, tuple)) else (blocks,):
-        if not isinstance(block, dict):
-            continue
-        if block.get("type") != "text":
-            for name in _HOLDERS:
-                if name in block:
-                    yield from _marks(block[name])
-        if block.get(_MARK) is not None:
-            yield block[_MARK]
-
-
-def _mark(request: Request, place: Place, ttl: Ttl) -> Request | None:
-    """The request with `place` marked, or None when that place is absent, marked or unfit."""
-    if place == "tools":
-        tools = _last_marked(request.tools, ttl)
-        return None if tools is None else replace(request, tools=tools, original=None)
-    if place == "system":
-        system = _last_marked(request.system, ttl)
-        return None if system is None else replace(request, system=system, original=None)
-    return _mark_last_turn(request, ttl)
-
-
-def _mark_last_turn(request: Request, ttl: Ttl) -> Request | None:
-    if not request.messages:
-        return None
-    *before, last = request.messages
-    content = last.get("content")
-    blocks: Sequence[Block]
-    if isinstance(content, str):
-        blocks = ({"type": "text", "text": content},)
-    else:
-        blocks = tuple(content or ())
-    marked = _last_marked(blocks, ttl)
-    if marked is None:
-        return None
-    turn: Message = {**last, "content": list(marked)}
-    return replace(request, messages=(*before, turn), original=None)
-
-
-def _last_marked(blocks: Sequence[Block], ttl: Ttl) -> tuple[Block, ...] | None:
-    """The blocks with the last one that can carry a mark marked; None if it is or none can."""
-    for n in range(len(blocks) - 1, -1, -1):
-        block = blocks[n]
-        if block.get(_MARK) is not None:
+    The vendor looks back over 20 blocks from each mark; a turn may have added more.
+    """
+    end = outlook.end
+    if end is not None:
+        if end[0] < 0:
             return None
-        if _can_carry(block):
-            return (*blocks[:n], {**block, _MARK: _mark_of(ttl)}, *blocks[n + 1 :])
-    return None
+        spot: tuple[int, int | None] = end
+    elif tail is None or outlook.behind:
+        return None
+    else:
+        turn = _last_asked(request)
+        if turn is None:
+            return None
+        spot = (turn, None)
+    ends = list(marks(request)) if size.marks else []
+    if tail is not None:
+        ends.append((tail, _blocks(request, tail) - 1))
+    turn, block = spot
+    start = (turn, _blocks(request, turn) - 1 if block is None else block)
+    at, *others = positions(request, [start, *ends])
+    near = any(0 <= other - at < LOOK_BACK for other in others)
+    return None if near else spot
 
 
-def _mark_of(ttl: Ttl) -> Mapping[str, str]:
-    return {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": "1h"}
+def _last_asked(request: Request) -> int | None:
+    """The last message of the prompt before this one, if turns were added as they usually are."""
+    messages = request.messages
+    turn = len(messages) - 1
+    while turn >= 0 and messages[turn].get("role") != "assistant":
+        turn -= 1
+    while turn >= 0 and messages[turn].get("role") == "assistant":
+        turn -= 1
+    return turn if turn >= 0 else None
 
 
-def _can_carry(block: Block) -> bool:
-    if block.get("type") in CANNOT_CARRY or block.get("defer_loading"):
-        return False
-    return not (block.get("type") == "text" and not block.get("text"))
+def _blocks(request: Request, turn: int) -> int:
+    content = request.messages[turn].get("content")
+    return max(len(content), 1) if isinstance(content, (list, tuple)) else 1

@@ -21,7 +21,7 @@ from app.core.tally import (
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from app.core.caching import Ttl
     from app.core.request import Block, Message, Request
@@ -104,6 +104,14 @@ def measure(request: Request) -> Measure:
         defined=tuple(tally.defined),
         unknown=tuple(tally.unknown),
     )
+
+
+def bytes_of(messages: Sequence[Message]) -> int:
+    """The bytes that messages add to a prompt, near enough to guess tokens from."""
+    tally = Tally()
+    for message in messages:
+        add_content(message.get("content"), tally)
+    return tally.text_bytes + tally.json_bytes
 
 
 def last_user_text(messages: tuple[Message, ...]) -> str:

@@ -198,7 +198,7 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     Raises ModelNotFound, ModelNotAllowed and UnboundedCost.
     """
     prices = _prices(model, day)
-    marked, cache = plan(request, size, model, policy.cache)
+    marked, cache = plan(request, size, model, prices, policy.cache, known)
     limited = key.limited or policy.globally_limited
     others = _others(marked, size, key, catalog, day, limited=limited)
     if others:

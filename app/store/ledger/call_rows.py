@@ -180,7 +180,14 @@ def _weighed(weighed: Weighed) -> dict[str, Any]:
 
 
 def _plan_text(plan: CachePlan) -> str:
-    fields = {"placed": plan.placed, "callers": plan.callers, "ttl": plan.ttl, "why": plan.why}
+    fields = {
+        "placed": plan.placed,
+        "lifetimes": plan.lifetimes,
+        "callers": plan.callers,
+        "ttl": plan.ttl,
+        "why": plan.why,
+        "expected_reads": plan.expected_reads,
+    }
     return orjson.dumps(fields).decode()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from app.core.caching import marked_1h
 from app.core.errors import APIResponseValidationError, APIStatusError
+from app.core.marking import marked_1h
 from app.core.request import Reply, TokenCount
 from app.dialects.anthropic.wire import (
     count_tokens_body,

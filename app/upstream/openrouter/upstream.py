@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from app.core.caching import marked_1h
 from app.core.errors import APIResponseValidationError, APIStatusError, NotSupported
+from app.core.marking import marked_1h
 from app.core.request import Reply, TokenCount
 from app.dialects.anthropic.wire import encode, reply_from
 from app.ports import Call

@@ -108,6 +108,7 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         "ttft_ms": 210,
         "stream": True,
         "conversation": "0123456789abcdef",
+        "outcome": None,
         "end_user": "ann\ufffde",
         "tags": ["a", "b"],
         "attempt_details": [
@@ -138,7 +139,14 @@ async def test_a_row_tells_the_whole_call(till: Till) -> None:
         ],
         "rates": {"model": HAIKU},
         "routing": {"tier": "haiku", "score": 0.0, "reason": "default"},
-        "cache_plan": {"placed": ["system"], "callers": 0, "ttl": "5m", "why": "auto"},
+        "cache_plan": {
+            "placed": ["system"],
+            "lifetimes": [],
+            "callers": 0,
+            "ttl": "5m",
+            "why": "auto",
+            "expected_reads": None,
+        },
     }
     kept = {field.name for field in fields(asked.cache_plan)} - {"prompt_bytes"}
     assert row["cache_plan"].keys() == kept
