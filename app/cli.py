@@ -27,6 +27,8 @@ db_commands = typer.Typer(no_args_is_help=True, help="Look after the database.")
 app.add_typer(keys_commands, name="keys")
 app.add_typer(config_commands, name="config")
 app.add_typer(db_commands, name="db")
+routing_commands = typer.Typer(no_args_is_help=True, help="Weights of the score, and your labels.")
+app.add_typer(routing_commands, name="routing")
 
 
 def _tell_version(*, wanted: bool) -> None:
@@ -156,6 +158,44 @@ def route(
     from app.commands.route import explain  # noqa: PLC0415
 
     explain(prompt, config, as_json=as_json)
+
+
+Labels = Annotated[
+    Path | None,
+    typer.Argument(metavar="[LABELS.jsonl]", help="without it: what was said of calls"),
+]
+
+
+@routing_commands.command("fit")
+def routing_fit(
+    labels: Labels = None,
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="a new file")] = Path(
+        "routing.fitted.yaml"
+    ),
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Fit weights to labels of your own, and say how well they do on labels they have not seen."""
+    from app.commands.routing import fit_weights  # noqa: PLC0415
+
+    fit_weights(labels, config, output, as_json=as_json)
+
+
+@routing_commands.command("eval")
+def routing_eval(
+    labels: Labels = None,
+    *,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="weights to be judged as well")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say how well the weights do on labels of your own."""
+    from app.commands.routing import judge_weights  # noqa: PLC0415
+
+    judge_weights(labels, weights, config, as_json=as_json)
 
 
 @app.command()

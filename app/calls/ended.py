@@ -38,12 +38,13 @@ CUT_SHORT = {Ending.CALLER_LEFT: CallerLeft, Ending.GATEWAY_STOPPED: GatewayStop
 class Course:
     """The attempts of one call, the last of them perhaps still open.
 
-    `charge` is for the answer, whole or as far as it came; `date` the upstream's clock with it.
+    `charge` is for the answer, whole or as far as it came; `date` the upstream's clock with it,
+    `told` its word for why its cache missed.
     """
 
     __slots__ = (
         *("attempts", "charge", "content", "date", "is_open", "now_s", "started_s", "target"),
-        "ttft_ms",
+        *("told", "ttft_ms"),
         *("_begun_s", "_generation_id", "_message", "_request_id", "_status"),
     )
 
@@ -56,6 +57,7 @@ class Course:
         self.content: tuple[Block, ...] | None = None
         self.target: Target | None = None
         self.date: str | None = None
+        self.told: str | None = None
         self.is_open = False
         self._status: int | None = None
         self._request_id: str | None = None

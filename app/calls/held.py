@@ -105,7 +105,8 @@ class Held:
 
     def call(self, target: Target) -> Call:
         """What it is sent."""
-        return Call(self.prepared.request, target.model, self.incoming.headers)
+        request = self.memory.asking(self.prepared.request, target, native=self.incoming.native)
+        return Call(request, target.model, self.incoming.headers)
 
     def begin(self, target: Target) -> None:
         """See attempts.Told."""
@@ -133,6 +134,7 @@ class Held:
         self._judge(None)
         course = self.course
         course.answered(reply.headers)
+        course.told = reply.cache_miss
         answer = answer_of(reply)
         if self._transcript is not None:
             course.content = reply.content
@@ -258,7 +260,7 @@ class Held:
         charge, basis = found
         if self._transcript is not None:
             self.course.content = self._transcript.content()
-        self.course.charge = charge
+        self.course.charge, self.course.told = charge, self._meter.cache_miss
         exact = basis is Basis.USAGE
         name = None if exact else error_name(error, why_ended(error, self._interruption))
         least = self._open_bound.nano_usd if basis is Basis.BOUND else 0

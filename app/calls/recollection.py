@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from app.core.misses import Miss
     from app.core.preparation import Prepared
     from app.core.pricing import Prices
+    from app.core.request import Request
+    from app.core.targets import Target
     from app.core.usage import Usage
 
 FEWEST_BYTES, MOST_BYTES = 1.5, 8.0  # of a token, whatever the text
@@ -49,6 +52,23 @@ class Recollection:
         self.recalled = Recalled(now_s, now, known, thread, shared)
         return self.recalled
 
+    def asking(self, request: Request, target: Target, *, native: bool) -> Request:
+        """The request, asking Anthropic why its cache missed, if it will.
+
+        It compares with the thread's last answer, which must be its own. A body of the native lane
+        is its caller's: whoever wants to know there asks.
+        """
+        last = self.recalled.last
+        if native or last is None or not last.tokens or last.message_id is None:
+            return request
+        if last.upstream != target.upstream or self._vendor(target) != "anthropic":
+            return request
+        asked = {"previous_message_id": last.message_id}
+        return replace(request, options={**request.options, "diagnostics": asked}, original=None)
+
+    def _vendor(self, target: Target) -> str | None:
+        return self._gateway.policy.vendors.get(target.upstream)
+
     def miss(self, course: Course, prepared: Prepared) -> Miss | None:
         """Why the answer read less than was in the cache; None for a hit, and without an answer."""
         charge, target = course.charge, course.target
@@ -61,6 +81,7 @@ class Recollection:
             prices=_prices(charge.model, prepared),
             least_tokens=prepared.model.limits.min_cacheable_tokens,
             date=course.date,
+            told=course.told,
         )
         return miss_of(self.recalled, prepared.request, answer)
 

@@ -19,7 +19,8 @@ class Meter:
     the prompt counts.  `known_output` is its last word on how much it wrote, `visible_bytes`
     the text, thinking and tool input that came since.  `output_is_known`: it has said so, and
     nothing came since.  `declined`: the categories at which a model handed over to another.
-    `billed_nano_usd`: what the upstream says that it bills.
+    `billed_nano_usd`: what the upstream says that it bills; `cache_miss`: its word for why the
+    cache missed, where it was asked.
     """
 
     begun: bool = False
@@ -35,6 +36,7 @@ class Meter:
     stop_details: Mapping[str, Any] | None = None
     declined: list[str | None] = field(default_factory=list)
     billed_nano_usd: int | None = None
+    cache_miss: str | None = None
 
     @property
     def answer(self) -> Answer:

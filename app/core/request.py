@@ -103,7 +103,7 @@ class Reply:
     """A whole answer. `content` is the vendor's list of blocks; `body` the answer's own bytes.
 
     `headers` are the upstream's, names in lower case; `billed_nano_usd` is what it says that it
-    bills.
+    bills; `cache_miss` is its word for why the cache missed, where it was asked.
     """
 
     message_id: str
@@ -116,3 +116,4 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     billed_nano_usd: int | None = None
+    cache_miss: str | None = None

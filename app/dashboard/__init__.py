@@ -13,10 +13,10 @@ A new page is one module in `pages/`, one template and its test:
    `await visit.html("NAME.html", name=value, …)`. Tables are a `Table` value
    (`figures/tables.py`) drawn by `parts/table.html`; filters and ranges are in
    `parts/filters.html`. Figures come from `figures/cells.py` (also as `cells` in templates),
-   small charts from `figures/charts.py`. A chart over time with uPlot: an element with
-   `data-plot='{"times": […], "series": [{"label", "values", "colour"}], "tz": "UTC"}'`, its table
-   in `<details>`, and `<script src="{{ asset('uPlot.iife.min.js') }}" nonce="{{ nonce }}">` in the
-   block `scripts` *after* nothing else: `dashboard.js` draws once it is there.
+   small charts from `figures/charts.py`. A line over time with uPlot: an element of class `plot`
+   with `data-plot='{"times": [seconds], "series": [{"label", "values", "colour": "--s1"}],
+   "tz": "UTC", "dates": true}'` (values in dollars; `|tojson|forceescape`), its table beside it in
+   `<details>`, uPlot's style sheet in the block `head` and its script in the block `scripts`.
 3. `pages/__init__.py` lists it; its place there is its place in the head.
 4. What may fail on its own is awaited with `await visit.part(…)` and drawn with the macro `part`.
 5. A change is a `View(…, method="POST")`: the form's token is checked before the handler sees

@@ -115,13 +115,18 @@ class Visit:
     async def part(self, work: Awaitable[T]) -> Part:
         """The value, or what went wrong with it, to be told in its place: the rest stands."""
         try:
+            return await self.soon(work)
+        except GatewayError as error:
+            return Part(failure=error.message, request_id=self.request_id)
+
+    async def soon(self, work: Awaitable[T]) -> Part:
+        """The value, or that it took too long.  Raises what `work` does."""
+        try:
             async with asyncio.timeout(PATIENCE_S):
                 return Part(await work)
         except TimeoutError:
-            told = "This took too long and was stopped: narrow the range, or export it."
+            told = "This took too long and was stopped: narrow the range or the filter."
             return Part(failure=told, request_id=self.request_id)
-        except GatewayError as error:
-            return Part(failure=error.message, request_id=self.request_id)
 
     async def html(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
         """The page, from a template and its values."""

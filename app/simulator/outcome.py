@@ -12,6 +12,7 @@ from app.simulator.bill import merged_usage, usage_body
 from app.simulator.cache import CachePlan
 from app.simulator.call import Call, asked
 from app.simulator.consultations import consult
+from app.simulator.diagnosis import record_of
 from app.simulator.errors import invalid
 from app.simulator.facts import TTL_S, Model
 from app.simulator.handovers import handover, read_chain
@@ -89,6 +90,10 @@ def decide(call: Call) -> Outcome:
     late = {name: value for name, value in script.usage.items() if name not in _AT_THE_END}
     message = _message(call, serving.model, answer, script) | {"usage": usage}
     call.entry.message_id = message["id"]
+    record = record_of(body, first.model.id, first.prompt_tokens)
+    if body.get("diagnostics") is not None:
+        message["diagnostics"] = simulator.diagnoses.of(body, call.account, record)
+    simulator.diagnoses.keep(call.account, message["id"], record)
     return Outcome(serving, answer, message, merged_usage(start, late), reply)
 
 

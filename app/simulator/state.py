@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 from app.simulator.cache import PromptCache
 from app.simulator.clock import Clock
+from app.simulator.diagnosis import Diagnoses
 from app.simulator.journal import Journal
 from app.simulator.openrouter.generations import Generations
 from app.simulator.scripts import Fault, ScriptedReply, Scripts, read_fault, read_reply
@@ -36,6 +37,7 @@ class Simulator:
     faults: Scripts[Fault] = field(default_factory=_fault_scripts)
     replies: Scripts[ScriptedReply] = field(default_factory=_reply_scripts)
     generations: Generations = field(default_factory=Generations)
+    diagnoses: Diagnoses = field(default_factory=Diagnoses)
     requests: int = 0
     ids: int = 0
 
@@ -57,6 +59,7 @@ class Simulator:
             "faults": _fault_scripts,
             "replies": _reply_scripts,
             "generations": Generations,
+            "diagnoses": Diagnoses,
         }
         for name, make in fresh.items():
             setattr(self, name, make())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 from tests.dashboard.browsing import Browsing, check_looks, violations
+from tests.house.repository import ROOT
 from tests.running import Gateway
 
 
@@ -49,3 +53,31 @@ def test_keys_go_places_and_the_help_tells_them(browser: Browsing) -> None:
         page.keyboard.press("g")
         page.keyboard.press("r")
         page.wait_for_url("**/ui/requests")
+
+
+PLOT = {
+    "times": [1_790_000_000, 1_790_086_400, 1_790_172_800],
+    "series": [{"label": "spent", "values": [0, 1.5, 3], "colour": "--s1"}],
+    "tz": "Asia/Kolkata",
+    "dates": True,
+}
+
+
+def test_a_line_over_time_is_drawn_and_breaks_no_rule(browser: Browsing) -> None:
+    source = "app/dashboard/static/vendor/uplot/uPlot.iife.min.js.gz"
+    script = gzip.decompress((ROOT / source).read_bytes()).decode()
+    with browser.page() as page:
+        page.goto("/ui/prices")
+        page.evaluate(f"{script}; window.uPlot = uPlot; 0")
+        page.evaluate(
+            """plot => {
+                const place = document.createElement("div");
+                place.className = "plot";
+                place.dataset.plot = plot;
+                document.querySelector("#page").append(place);
+                document.dispatchEvent(new Event("htmx:after:swap", { bubbles: true }));
+            }""",
+            json.dumps(PLOT),
+        )
+        assert page.locator(".plot canvas").count() == 1
+        assert "spent" in page.inner_text(".plot")

@@ -310,3 +310,22 @@ def missed_so_far(served: Gateway) -> int:
         if each["reason"] == "system_changed"
     ]
     return sum(nano_usd(amount) for amount in found)
+
+
+def test_anthropic_is_asked_why_its_cache_missed_where_the_body_is_the_gateways(
+    served: Gateway, upstream: Simulated
+) -> None:
+    asked = {}
+    for lane in ("openai", "native"):
+        talk = Talk(served, lane, stream=False)
+        first = talk.say(HELLO)
+        talk.say(MORE)
+        *_, before, after = upstream.messages()
+        asked[lane] = (before["body"].get("diagnostics"), after["body"].get("diagnostics"))
+        if lane == "openai":
+            wanted = {"previous_message_id": first["upstream_message_id"]}
+    assert asked == {"openai": (None, wanted), "native": (None, None)}
+    short = Talk(served, "openai", stream=False)
+    for turns in (HELLO, MORE):
+        short.say(turns, system=[text("Be brief.")])
+    assert "diagnostics" not in upstream.messages()[-1]["body"]  # there was nothing to miss

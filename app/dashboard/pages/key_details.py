@@ -9,8 +9,10 @@ import orjson
 from starlette.responses import Response
 
 from app.core.money import usd_text
+from app.dashboard import spending
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
+from app.dashboard.spending import Spent
 from app.store.database.moments import microseconds, moment
 
 if TYPE_CHECKING:
@@ -67,12 +69,11 @@ async def details(
     visit: Visit, key: Mapping[str, Any], windows: Sequence[PastWindow]
 ) -> dict[str, Any]:
     """What the key's page shows, and the holder's own."""
-    spend = visit.store.reports.spend(["model"], filters={"key_id": key["id"]})
     refused = visit.store.refusals.listed({"key_id": key["id"]}, limit=SHOWN_REFUSALS)
-    models = await visit.part(spend)
+    models = await visit.part(spending.by_model(visit.store, key["id"]))
     limit = None if key["max_budget_usd"] is None else formats.nano(key["max_budget_usd"])
     spent, held = formats.nano(key["spent_usd"]), formats.nano(key["reserved_usd"])
-    calls = sum(row["requests"] for row in models.value["data"]) if models.value else 0
+    calls = sum(each.calls for each in models.value) if models.value else 0
     lifetime = formats.nano(key["lifetime_spent_usd"])
     each = lifetime // calls if calls else 0
     return {
@@ -91,7 +92,7 @@ async def details(
         "last_used_at": _moment(key["last_used_at"]),
         "windows": window_table(visit, windows, limit),
         "models": models,
-        "model_table": _models(visit, key, models.value) if models.value else None,
+        "model_table": None if models.failure else _models(visit, key, models.value),
         "refusals": await visit.part(refused),
         "refusal_table": lambda listed: refusal_table(visit, listed.rows),
     }
@@ -186,44 +187,30 @@ def _end(visit: Visit, window: PastWindow) -> Markup | str:
     return formats.day(window.ends_at)
 
 
-def _models(visit: Visit, key: Mapping[str, Any], report: Mapping[str, Any]) -> Table:
-    rows = sorted(report["data"], key=lambda row: -formats.nano(row["cost_usd"]))
-    costs = [formats.nano(row["cost_usd"]) for row in rows]
-    whole, largest = sum(costs), formats.largest(costs)
-    lines = [
-        Line(
-            (
-                cells.name(row["model"]),
-                cells.number(row["requests"]),
-                cells.total(cost, largest),
-                formats.share(cost, whole),
-                cells.call_cost(cost // row["requests"]),
-                _model_budget(key, row["model"]),
-            )
-        )
-        for row, cost in zip(rows, costs, strict=True)
-    ]
-    unused = [model for model in key["model_spend"] if model not in {r["model"] for r in rows}]
-    lines += [
-        Line(
-            (
-                cells.name(model),
-                cells.number(0),
-                cells.total(0, largest),
-                formats.DASH,
-                formats.DASH,
-                _model_budget(key, model),
-            )
-        )
-        for model in unused
-    ]
-    calls = cells.number(sum(row["requests"] for row in rows))
+def _models(visit: Visit, key: Mapping[str, Any], found: Sequence[Spent]) -> Table:
+    whole = sum(each.nano_usd for each in found)
+    largest = formats.largest(each.nano_usd for each in found)
+    seen = {each.id for each in found}
+    unused = [Spent(model, model, 0, 0) for model in key["model_spend"] if model not in seen]
+    calls = cells.number(sum(each.calls for each in found))
     return Table(
         caption="Models, of the key’s whole life",
         columns=MODEL_COLUMNS,
-        lines=lines,
+        lines=[
+            Line(
+                (
+                    cells.name(each.name),
+                    cells.number(each.calls),
+                    cells.total(each.nano_usd, largest),
+                    formats.share(each.nano_usd, whole),
+                    cells.call_cost(each.nano_usd // each.calls) if each.calls else formats.DASH,
+                    _model_budget(key, each.id),
+                )
+            )
+            for each in [*found, *unused]
+        ],
         query=visit.query,
-        footer=("All", calls, cells.exact(whole), "", "", "") if rows else (),
+        footer=("All", calls, cells.exact(whole), "", "", "") if found else (),
         empty="No call has ended yet.",
         twins=False,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from starlette.responses import Response
 
 from app.core.errors import NotFound
+from app.dashboard import spending
 from app.dashboard.figures import charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
@@ -18,6 +19,7 @@ from app.store.records.request_views import request_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from app.dashboard.page import Visit
     from app.store.records.pages import Listed
@@ -65,13 +67,7 @@ async def _days(visit: Visit, key: Mapping[str, Any]) -> dict[str, Any]:
     """Spend by day and model, as a chart and as its table."""
     today = visit.now.date()
     since = today - timedelta(days=SHOWN_DAYS - 1)
-    report = await visit.store.reports.spend(
-        ["day", "model"], since.isoformat(), None, {"key_id": key["id"]}
-    )
-    spent = {
-        (date.fromisoformat(row["day"]), row["model"]): formats.nano(row["cost_usd"])
-        for row in report["data"]
-    }
+    spent = await spending.by_day_and_model(visit.store, key["id"], since)
     models = _ranked(spent)
     days = [since + timedelta(days=place) for place in range(SHOWN_DAYS)]
     bars = [(f"{day.day} {day:%b}", [spent.get((day, m), 0) for m in models]) for day in days]

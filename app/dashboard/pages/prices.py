@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from app.config.catalog import price_rows
 from app.config.prices import in_force
 from app.core.pricing import ONE, Prices, PriceStep
+from app.dashboard import spending
 from app.dashboard.figures import cells, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
@@ -141,7 +143,8 @@ def _changes(visit: Visit, catalog: Catalog) -> Table:
     found = [
         (prices.effective_from, model.id, before, prices)
         for model in catalog.models.values()
-        for before, prices in zip(model.schedule, model.schedule[1:], strict=False)
+        for before, prices in pairwise(model.schedule)
+        if before.steps != prices.steps
     ]
     found.sort(key=lambda change: (change[0], change[1]), reverse=True)
     return Table(
@@ -172,16 +175,12 @@ def _difference(before: Prices, after: Prices, category: str) -> Markup | str:
 
 
 async def _retiring(visit: Visit, models: list[Model]) -> Table:
-    since = (visit.now - LOOKED_BACK).date().isoformat()
+    since = (visit.now - LOOKED_BACK).date()
     lines = []
     for model in models:
-        report = await visit.store.reports.spend(["key"], since, None, {"model": model.id})
-        rows = sorted(report["data"], key=lambda row: -formats.nano(row["cost_usd"]))
-        users = [
-            cells.link(f"/ui/keys/{row['key']}", row["key_name"] or row["key"])
-            for row in rows[:MOST_KEYS]
-        ]
-        more = f"and {len(rows) - MOST_KEYS} more" if len(rows) > MOST_KEYS else ""
+        found = await spending.by_key(visit.store, model.id, since)
+        users = [cells.link(f"/ui/keys/{key.id}", key.name) for key in found[:MOST_KEYS]]
+        more = f"and {len(found) - MOST_KEYS} more" if len(found) > MOST_KEYS else ""
         lines.append(
             Line(
                 (

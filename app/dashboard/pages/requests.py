@@ -18,7 +18,7 @@ from app.store.records.request_views import request_json
 from app.store.records.requests import COST_SOURCES, FILTERS, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from starlette.responses import Response
 
@@ -51,24 +51,26 @@ async def show(visit: Visit) -> Response:
     sort = SORTS.get(visit.query["sort"], "created")
     if visit.twin == "csv":  # all of them, not a page
         return await visit.csv(as_csv(visit.store.requests.each(_filters(visit), sort=sort)))
-    found = await visit.store.requests.listed(
+    reading = visit.store.requests.listed(
         _filters(visit),
         sort=sort,
         cursor=visit.query.given.get("cursor"),
         limit=TWIN_LIMIT if visit.twin else LIMIT,
     )
     if visit.twin:
+        found = await reading
         return visit.records(Records([request_json(row) for row in found.rows], found.next_cursor))
-    names = await visit.store.keys.names({row.key_id for row in found.rows})
     return await visit.html(
         "requests.html",
         period=visit.query.period(visit.now),
         fields=_fields(visit),
-        table=_table(visit, found, names, sort),
+        table=await visit.soon(_table(visit, reading, sort)),
     )
 
 
-def _table(visit: Visit, found: Listed[RequestView], names: Mapping[str, str], sort: str) -> Table:
+async def _table(visit: Visit, reading: Awaitable[Listed[RequestView]], sort: str) -> Table:
+    found = await reading
+    names = await visit.store.keys.names({row.key_id for row in found.rows})
     order = "dearest" if sort == "cost" else "newest"
     filtered = bool(visit.query.only((*FILTERS, "range")))
     if found.next_cursor is None and "cursor" not in visit.query.given:

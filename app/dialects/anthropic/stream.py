@@ -9,7 +9,7 @@ from app.core.billing import declined_in
 from app.core.errors import APIResponseValidationError
 from app.core.metering import Meter
 from app.dialects.anthropic.usage import caught_up, in_one_form, usage_from
-from app.dialects.anthropic.wire import has_unsplit_writes
+from app.dialects.anthropic.wire import has_unsplit_writes, told_of_miss
 
 PLACE_HOLDERS = range(1, 9)  # output tokens that a message_start may tell before there are any
 
@@ -72,6 +72,7 @@ class StreamTap:
         meter.begun = True
         meter.message_id = message_id if isinstance(message_id, str) else None
         meter.model = model if isinstance(model, str) else None
+        meter.cache_miss = told_of_miss(message.get("diagnostics"))
         self._note_usage(usage)
 
     def _leave_message(self, now_s: float) -> None:

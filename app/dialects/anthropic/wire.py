@@ -141,7 +141,15 @@ def reply_from(
         stop_details=details if isinstance(details, dict) else None,
         body=body,
         headers=headers or EMPTY,
+        cache_miss=told_of_miss(raw.get("diagnostics")),
     )
+
+
+def told_of_miss(diagnostics: object) -> str | None:
+    """The vendor's word for why its cache missed; None where it names nothing."""
+    reason = diagnostics.get("cache_miss_reason") if isinstance(diagnostics, Mapping) else None
+    kind = reason.get("type") if isinstance(reason, Mapping) else None
+    return kind if isinstance(kind, str) else None
 
 
 def counted_tokens(body: bytes) -> int:

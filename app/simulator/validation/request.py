@@ -114,6 +114,7 @@ def _check_options(asked: Asked) -> None:
         refuse_extra(metadata, frozenset({"user_id"}), "metadata.")
         if metadata.get("user_id") is not None:
             require_text(metadata["user_id"], "metadata.user_id")
+    _check_diagnostics(body.get("diagnostics"))
     speed = body.get("speed")
     if speed not in (None, "standard", "fast"):
         raise invalid("speed: Input should be 'standard' or 'fast'")
@@ -124,6 +125,15 @@ def _check_options(asked: Asked) -> None:
         raise invalid("inference_geo: Input should be 'global' or 'us'")
     if geo is not None and not model.us:
         raise invalid(f"inference_geo is not supported for {model.id}")
+
+
+def _check_diagnostics(given: object) -> None:
+    if given is None:
+        return
+    diagnostics = require_object(given, "diagnostics")
+    refuse_extra(diagnostics, frozenset({"previous_message_id"}), "diagnostics.")
+    if diagnostics.get("previous_message_id") is not None:
+        require_text(diagnostics["previous_message_id"], "diagnostics.previous_message_id")
 
 
 def _check_stop_sequences(sequences: object) -> None:

@@ -8,6 +8,7 @@ import pytest
 from app.core.errors import APIResponseValidationError, BadRequest
 from app.core.request import Request
 from app.core.usage import Usage
+from app.dialects.anthropic.stream import StreamTap
 from app.dialects.anthropic.wire import (
     count_tokens_body,
     counted_tokens,
@@ -231,3 +232,27 @@ def test_an_error_is_told_from_an_answer_by_its_body(body: bytes, error: object)
 )
 def test_an_error_inside_a_stream_has_the_vendors_status(error: object, status: int) -> None:
     assert status_of_error(error) == status
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "told"),
+    [
+        (None, None),
+        ({}, None),
+        ({"cache_miss_reason": None}, None),  # not yet known
+        ({"cache_miss_reason": {"type": "tools_changed", "cache_missed_input_tokens": 9}},
+         "tools_changed"),
+        ({"cache_miss_reason": {"type": "unavailable"}}, "unavailable"),
+        ({"cache_miss_reason": {"type": 7}}, None),
+        ({"cache_miss_reason": "tools_changed"}, None),
+        ("tools_changed", None),
+    ],
+)  # fmt: skip
+def test_why_the_cache_missed_is_read_whole_and_streamed(
+    diagnostics: object, told: str | None
+) -> None:
+    message = {**REPLY, "diagnostics": diagnostics}
+    assert reply_from(orjson.dumps(message)).cache_miss == told
+    tap = StreamTap()
+    tap.feed([{"type": "message_start", "message": message}], 0.0)
+    assert tap.meter.cache_miss == told
