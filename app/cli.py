@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.commands import replays
 from app.commands.environment import database_url
 from app.commands.failure import WRONG_USAGE, CommandFailed
 from app.commands.keys import keys_commands
@@ -29,6 +30,13 @@ app.add_typer(config_commands, name="config")
 app.add_typer(db_commands, name="db")
 routing_commands = typer.Typer(no_args_is_help=True, help="Weights of the score, and your labels.")
 app.add_typer(routing_commands, name="routing")
+app.command()(replays.whatif)
+app.command()(replays.reprice)
+spend_commands = typer.Typer(
+    invoke_without_command=True, help="Show what was spent, or why it has changed."
+)
+spend_commands.command("change")(replays.spend_change)
+app.add_typer(spend_commands, name="spend")
 
 
 def _tell_version(*, wanted: bool) -> None:
@@ -98,8 +106,9 @@ def serve(  # noqa: PLR0913 - every option is one
     gateway.serve(gateway.Wanted(config, host, port, workers, simulate, log_level))
 
 
-@app.command()
+@spend_commands.callback()
 def spend(  # noqa: PLR0913 - every option is one
+    context: typer.Context,
     *,
     by: Annotated[
         str,
@@ -120,7 +129,9 @@ def spend(  # noqa: PLR0913 - every option is one
     tag: Annotated[str | None, typer.Option(help="calls with a tag, such as env=prod")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what was spent."""
+    """Show what was spent, or why it has changed."""
+    if context.invoked_subcommand is not None:
+        return
     from app.commands import spend as spent  # noqa: PLC0415
 
     wanted = spent.Wanted(by, since, until, key, team, model, user, tag)
