@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.core.request import Request
 
 DIGITS = 4  # of what is shown and kept
+MOST_IN_A_TABLE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Feature:
     words: tuple[str, ...] = ()
     of: Literal["turn", "system"] = "turn"
 
+    def added(self, count: int) -> float:
+        """What so many of it add to the score."""
+        return round(self.weight * self.share(count), DIGITS)
+
     def share(self, count: int) -> float:
         """How much of its weight so many of it add, from 0 to 1."""
         return 1.0 if count >= self.full_at else log1p(count) / log1p(self.full_at)
@@ -50,6 +55,16 @@ class Weights:
     @cached_property
     def by_name(self) -> Mapping[str, Feature]:
         return {feature.name: feature for feature in self.features}
+
+    @cached_property
+    def tables(self) -> Mapping[str, tuple[float, ...]]:
+        """What each number of a feature adds, from none of it to as many as matter or are usual."""
+        return {
+            feature.name: tuple(
+                feature.added(count) for count in range(min(feature.full_at, MOST_IN_A_TABLE) + 1)
+            )
+            for feature in self.features
+        }
 
     @cached_property
     def turn_words(self) -> Mapping[str, tuple[str, ...]]:
@@ -88,11 +103,11 @@ def scored(request: Request, size: Measure, weights: Weights) -> Scored:
 
 def weighed(counts: Mapping[str, int], weights: Weights) -> Scored:
     """The score that the counts come to."""
-    by_name = weights.by_name
+    by_name, tables = weights.by_name, weights.tables
     adds = {
-        name: round(feature.weight * feature.share(count), DIGITS)
+        name: table[count] if count < len(table) else by_name[name].added(count)
         for name, count in counts.items()
-        if (feature := by_name.get(name)) is not None
+        if (table := tables.get(name)) is not None
     }
     total = weights.base + sum(adds.values())
     return Scored(min(max(round(total, DIGITS), 0.0), 1.0), counts, adds)

@@ -58,6 +58,12 @@ class Exchange:
         value = self.named.get(name)
         return None if value is None else str(value, "latin-1")
 
+    def bears_any(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a request header of any of these lower-case names."""
+        if self.named is None:
+            self.named = dict(self.headers)
+        return not names.isdisjoint(self.named)
+
     async def body(self) -> bytes:
         """The whole body.
 

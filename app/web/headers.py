@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,11 @@ MOST_TAG_CHARS = 128
 
 
 def new_request_id() -> str:
-    """`req_` + milliseconds + randomness: ids sort by time, so the ledger's index stays local."""
-    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
+    """`req_` + milliseconds + randomness: ids sort by time, so the ledger's index stays local.
+
+    An id is no secret, and asking the system for randomness lets other threads in.
+    """
+    return f"req_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
 
 
 def opening_headers(opening: Opening) -> list[Header]:

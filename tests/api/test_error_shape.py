@@ -177,7 +177,7 @@ def test_a_body_that_says_nothing_is_a_400(
 
 @CALLS
 def test_a_body_that_is_too_large_is_a_413(served: Gateway, secret: str, path: str) -> None:
-    for content in (b"x" * 501, iter([b"x" * 1_001, b"x" * 1_000])):
+    for content in (b"x" * 2_001, iter([b"x" * 1_001, b"x" * 1_000])):
         answer = sent(served, "POST", path, secret, content=content)
         assert_shape(answer, path, 413, "request_too_large", "request_too_large")
 

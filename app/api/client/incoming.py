@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 MOST_IDEMPOTENCY_CHARS = 255
 MOST_SESSION_CHARS = 200  # what tracing tools take
 SESSIONS = (b"x-tollkeeper-conversation", b"x-claude-code-session-id", b"x-session-id")
+AGENT = b"x-claude-code-agent-id"
+# The headers that add something to a call: most bear none of them.
+ADDING = frozenset(
+    {
+        *SESSIONS,
+        AGENT,
+        b"idempotency-key",
+        b"traceparent",
+        b"x-tollkeeper-cache",
+        b"x-tollkeeper-tags",
+    }
+)
 MOST_BYTES_AT_ONCE = 256 * 1_024  # what is larger is read in a thread: others are served meanwhile
 
 Parsed = TypeVar("Parsed")
@@ -46,18 +58,10 @@ def incoming_of(
     `native_headers` are the caller's own for the upstream, in the native lane.
     """
     exchange.model = request.model
-    given = tags(exchange.header(b"x-tollkeeper-tags"))
-    off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
-    if given or off:
-        merged = tuple(dict.fromkeys((*request.tags, *given)))[:MOST_TAGS]
-        request = replace(request, tags=merged, cache=request.cache and not off)
-    idempotency_key = exchange.header(b"idempotency-key") or None
-    if idempotency_key and len(idempotency_key) > MOST_IDEMPOTENCY_CHARS:
-        raise BadRequest(
-            f"idempotency-key is longer than {MOST_IDEMPOTENCY_CHARS} characters",
-            param="idempotency-key",
-        )
-    session = _session(request, exchange)
+    adds = exchange.bears_any(ADDING)
+    if adds:
+        request = _with_tags(request, exchange)
+    session = _session(request, exchange) if adds else _own_session(request)
     return Incoming(
         request=request,
         key=key,
@@ -67,10 +71,30 @@ def incoming_of(
         session=session and session[:MOST_SESSION_CHARS],
         native=native_headers is not None,
         headers=native_headers or {},
-        idempotency_key=idempotency_key,
-        traceparent=exchange.header(b"traceparent"),
-        agent=exchange.header(b"x-claude-code-agent-id") or None,
+        idempotency_key=_idempotency_key(exchange) if adds else None,
+        traceparent=exchange.header(b"traceparent") if adds else None,
+        agent=(exchange.header(AGENT) or None) if adds else None,
     )
+
+
+def _with_tags(request: Request, exchange: Exchange) -> Request:
+    """The request with its headers' tags, and without breakpoints where one says so."""
+    given = tags(exchange.header(b"x-tollkeeper-tags"))
+    off = (exchange.header(b"x-tollkeeper-cache") or "").strip().lower() == "off"
+    if not given and not off:
+        return request
+    merged = tuple(dict.fromkeys((*request.tags, *given)))[:MOST_TAGS]
+    return replace(request, tags=merged, cache=request.cache and not off)
+
+
+def _idempotency_key(exchange: Exchange) -> str | None:
+    key = exchange.header(b"idempotency-key") or None
+    if key and len(key) > MOST_IDEMPOTENCY_CHARS:
+        raise BadRequest(
+            f"idempotency-key is longer than {MOST_IDEMPOTENCY_CHARS} characters",
+            param="idempotency-key",
+        )
+    return key
 
 
 def _session(request: Request, exchange: Exchange) -> str | None:
@@ -78,4 +102,8 @@ def _session(request: Request, exchange: Exchange) -> str | None:
     for header in SESSIONS:
         if name := as_utf8(exchange.header(header) or "").strip():
             return name
+    return _own_session(request)
+
+
+def _own_session(request: Request) -> str | None:
     return (request.session_id or "").strip() or None
