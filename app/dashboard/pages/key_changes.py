@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.core.budgets import WINDOWS
 from app.core.errors import BadRequest
 from app.core.model_names import AUTO
+from app.dashboard import spending
 from app.dashboard.page import ACTOR
 from app.store.records.fields import unserved
 from app.store.records.model_names import with_known_models
@@ -120,8 +121,16 @@ async def _form(
         chosen=chosen,
         priced=list(catalog.models),
         budget_of=BUDGET_OF,
+        mean=await _mean_cost(visit, key) if key else 0,
         teams=[("", "none"), *((team["id"], team["name"]) for team in teams["data"])],
     )
+
+
+async def _mean_cost(visit: Visit, key: Mapping[str, Any]) -> int:
+    """What a call of the key has cost so far, in nano-USD; 0 before the first one."""
+    found = await visit.part(spending.by_model(visit.store, key["id"]))
+    calls = sum(each.calls for each in found.value or ())
+    return sum(each.nano_usd for each in found.value or ()) // calls if calls else 0
 
 
 def _fields(visit: Visit) -> dict[str, Any]:

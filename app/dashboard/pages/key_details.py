@@ -60,8 +60,12 @@ async def show(visit: Visit) -> Response:
         return Response(orjson.dumps(key), media_type="application/json")
     if visit.twin:
         return visit.records(Records([window_record(each) for each in windows]))
+    team = None if key["team"] is None else await visit.store.teams.get(key["team"])
     return await visit.html(
-        "key.html", **await details(visit, key, windows), path=f"/ui/keys/{key['id']}"
+        "key.html",
+        **await details(visit, key, windows),
+        path=f"/ui/keys/{key['id']}",
+        team_name=team and team["name"],
     )
 
 
