@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, or_, select
 
 from app.core.advice import advice_for
+from app.core.misses import MissReason
 from app.store.database.engine import Database, FailClosed
 from app.store.database.moments import US_PER_S
 from app.store.database.tables import requests
 from app.store.records.ranges import Range
 
+K = TypeVar("K")
 MOST_PREFIXES: Final = 100
 QUARTER_US: Final = 900 * US_PER_S  # every zone's midnight is at the quarter of an hour
 EXACT: Final = ("computed", "billed", "corrected")
@@ -119,22 +121,50 @@ class SavingsReports:
 
 
 def _read(connection: Connection, within: Range, zone: ZoneInfo | None) -> Savings:
+    """Three passes over the rows of the range."""
     answered = [
         requests.c.state.in_(("settled", "orphaned")),
         *within.within(requests.c.created_us),
     ]
-    marks = connection.execute(
-        select(_marks().label("marks"), *_cache_sums()).where(*answered).group_by("marks")
-    ).all()
-    by_marks = tuple(OfMarks(row.marks, _sums(row)) for row in marks if row.requests)
+    marks, reasons = _marks_and_reasons(connection, answered)
+    routes, days = _routes_and_days(connection, answered, zone)
     return Savings(
-        caching=_total(each.sums for each in by_marks),
-        marks=tuple(sorted(by_marks, key=lambda each: -each.sums.requests)),
+        caching=_total(each.sums for each in marks),
+        marks=marks,
         prefixes=_prefixes(connection, answered),
-        reasons=_reasons(connection, answered),
-        routes=_routes(connection, answered),
-        days=_days(connection, answered, zone),
+        reasons=reasons,
+        routes=routes,
+        days=days,
     )
+
+
+def _marks_and_reasons(
+    connection: Connection, answered: Sequence[ColumnElement[bool]]
+) -> tuple[tuple[OfMarks, ...], tuple[OfReason, ...]]:
+    rows = connection.execute(
+        select(_marks().label("marks"), requests.c.cache_miss_reason, *_cache_sums())
+        .where(*answered)
+        .group_by("marks", requests.c.cache_miss_reason)
+    ).all()
+    by_marks: dict[str, list[CacheSums]] = {}
+    by_reason: dict[str, list[CacheSums]] = {}
+    for row in rows:
+        sums = _sums(row)
+        by_marks.setdefault(row.marks, []).append(sums)
+        if row.cache_miss_reason is not None:
+            by_reason.setdefault(row.cache_miss_reason, []).append(sums)
+    marks = [OfMarks(name, _total(parts)) for name, parts in by_marks.items()]
+    reasons = [_of_reason(reason, _total(parts)) for reason, parts in by_reason.items()]
+    return (
+        tuple(sorted(marks, key=lambda each: (-each.sums.requests, each.marks))),
+        tuple(sorted(reasons, key=lambda each: (-each.missed_nano_usd, each.reason))),
+    )
+
+
+def _of_reason(reason: str, sums: CacheSums) -> OfReason:
+    missed = sums.missed_nano_usd
+    told = advice_for({reason: missed}, saved_nano_usd=0, read_tokens=0)
+    return OfReason(reason, sums.misses, missed, told[0] if told else None)
 
 
 def _marks() -> ColumnElement[str]:
@@ -182,92 +212,68 @@ def _prefixes(
     connection: Connection, answered: Sequence[ColumnElement[bool]]
 ) -> tuple[OfPrefix, ...]:
     """Those that came more than once: a system prompt that always changes is no prefix."""
-    saved = func.abs(func.sum(requests.c.cache_savings_nano_usd))
-    weight = saved + func.coalesce(func.sum(requests.c.cache_miss_nano_usd), 0)
+    c = requests.c
+    missed = func.coalesce(func.sum(c.cache_miss_nano_usd), 0)
+    weight = func.abs(func.sum(c.cache_savings_nano_usd)) + missed
+    reasons = [
+        func.sum(case((c.cache_miss_reason == reason, c.cache_miss_nano_usd))).label(reason)
+        for reason in MissReason
+    ]
     rows = connection.execute(
-        select(requests.c.prefix, func.max(requests.c.id).label("example"), *_cache_sums())
-        .where(*answered, requests.c.prefix.is_not(None))
-        .group_by(requests.c.prefix)
+        select(c.prefix, func.max(c.id).label("example"), *_cache_sums(), *reasons)
+        .where(*answered, c.prefix.is_not(None))
+        .group_by(c.prefix)
         .having(func.count() > 1)
-        .order_by(weight.desc(), requests.c.prefix)
+        .order_by(weight.desc(), c.prefix)
         .limit(MOST_PREFIXES)
-    ).all()
-    reasons: dict[str, dict[str, int]] = {row.prefix: {} for row in rows}
-    missed = connection.execute(
-        select(
-            requests.c.prefix,
-            requests.c.cache_miss_reason,
-            func.sum(requests.c.cache_miss_nano_usd).label("nano_usd"),
-        )
-        .where(*answered, requests.c.prefix.in_(reasons), requests.c.cache_miss_reason.is_not(None))
-        .group_by(requests.c.prefix, requests.c.cache_miss_reason)
     )
-    for prefix, reason, nano_usd in missed:
-        reasons[prefix][reason] = int(nano_usd or 0)
-    return tuple(_of_prefix(row, reasons[row.prefix]) for row in rows)
+    return tuple(_of_prefix(row) for row in rows)
 
 
-def _of_prefix(row: Row[Any], reasons: Mapping[str, int]) -> OfPrefix:
+def _of_prefix(row: Row[Any]) -> OfPrefix:
+    fields = row._mapping  # noqa: SLF001  # SQLAlchemy's documented name
     sums = _sums(row)
+    reasons = {str(r): int(fields[r]) for r in MissReason if fields[r] is not None}
     told = advice_for(reasons, saved_nano_usd=sums.saved_nano_usd, read_tokens=sums.read_tokens)
     return OfPrefix(row.prefix, sums, row.example, reasons, told)
 
 
-def _reasons(
-    connection: Connection, answered: Sequence[ColumnElement[bool]]
-) -> tuple[OfReason, ...]:
-    rows = connection.execute(
-        select(
-            requests.c.cache_miss_reason,
-            func.count(),
-            func.coalesce(func.sum(requests.c.cache_miss_nano_usd), 0),
-        )
-        .where(*answered, requests.c.cache_miss_reason.is_not(None))
-        .group_by(requests.c.cache_miss_reason)
-    )
-    found = []
-    for reason, misses, nano_usd in rows:
-        told = advice_for({reason: int(nano_usd)}, saved_nano_usd=0, read_tokens=0)
-        found.append(OfReason(reason, int(misses), int(nano_usd), told[0] if told else None))
-    return tuple(sorted(found, key=lambda each: (-each.missed_nano_usd, each.reason)))
-
-
-def _routes(connection: Connection, answered: Sequence[ColumnElement[bool]]) -> tuple[OfRoute, ...]:
-    saved = requests.c.routing_savings_nano_usd
-    rows = connection.execute(
-        select(
-            requests.c.model,
-            requests.c.route_reason,
-            func.count(),
-            func.sum(saved),
-            func.sum(case((saved < 0, -saved), else_=0)),
-        )
-        .where(*answered, saved != 0)
-        .group_by(requests.c.model, requests.c.route_reason)
-    )
-    found = (OfRoute(model, why, *map(int, numbers)) for model, why, *numbers in rows)
-    return tuple(sorted(found, key=lambda each: (-each.saved_nano_usd, each.model, each.reason)))
-
-
-def _days(
+def _routes_and_days(
     connection: Connection, answered: Sequence[ColumnElement[bool]], zone: ZoneInfo | None
-) -> tuple[OfDay, ...]:
+) -> tuple[tuple[OfRoute, ...], tuple[OfDay, ...]]:
+    c = requests.c
     quarter: ColumnElement[int] = literal_column(f"requests.created_us / {QUARTER_US}")
+    routed = c.routing_savings_nano_usd
     rows = connection.execute(
         select(
             quarter,
+            c.model,
+            c.route_reason,
             func.count(),
-            func.sum(requests.c.cache_savings_nano_usd),
-            func.sum(requests.c.routing_savings_nano_usd),
-            func.coalesce(func.sum(requests.c.cache_miss_nano_usd), 0),
+            func.sum(c.cache_savings_nano_usd),
+            func.sum(routed),
+            func.coalesce(func.sum(c.cache_miss_nano_usd), 0),
+            func.sum(case((routed != 0, 1), else_=0)),
+            func.sum(case((routed < 0, -routed), else_=0)),
         )
         .where(*answered)
-        .group_by(quarter)
+        .group_by(quarter, c.model, c.route_reason)
     )
+    routes: dict[tuple[str, str], list[int]] = {}
     days: dict[str, list[int]] = {}
-    for number, *counts in rows:
+    for number, model, reason, *counts in rows:
+        calls, cached, saved, missed, differ, lost = map(int, counts)
         moment = datetime.fromtimestamp(int(number) * QUARTER_US // US_PER_S, zone or UTC)
-        sums = days.setdefault(moment.date().isoformat(), [0, 0, 0, 0])
-        for n, count in enumerate(counts):
-            sums[n] += int(count)
-    return tuple(OfDay(day, *sums) for day, sums in sorted(days.items()))
+        _add(days, moment.date().isoformat(), calls, cached, saved, missed)
+        if differ:
+            _add(routes, (model, reason), differ, saved, lost)
+    found = [OfRoute(model, reason, *sums) for (model, reason), sums in routes.items()]
+    return (
+        tuple(sorted(found, key=lambda each: (-each.saved_nano_usd, each.model, each.reason))),
+        tuple(OfDay(day, *sums) for day, sums in sorted(days.items())),
+    )
+
+
+def _add(sums: dict[K, list[int]], key: K, *counts: int) -> None:
+    before = sums.setdefault(key, [0] * len(counts))
+    sums[key] = [one + other for one, other in zip(before, counts, strict=True)]
