@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]
     InFront = Callable[[ASGIApp], ASGIApp]
 
-OPERATORS_OWN = ("/admin", "/metrics", "/health")  # what is refused there is no call
+NO_CALLS = (  # what is refused there, or what browsers ask for unasked, is nobody's call
+    *("/admin", "/metrics", "/health", "/docs", "/openapi.json"),
+    *("/favicon.ico", "/apple-touch-icon", "/robots.txt", "/.well-known/"),
+)
 
 _log = logging.getLogger("tollkeeper.api")
 
@@ -57,7 +60,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(meant, Refusal):
         running: RunningGateway = request.app.state.running
         told = refused(meant, request.scope.get(REQUEST_ID, ""), running.master_key)
-        if request.url.path.startswith(OPERATORS_OWN):
+        if request.url.path.startswith(NO_CALLS):
             running.recorder.refused(told)
         else:
             running.tell_refused(told)

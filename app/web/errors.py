@@ -100,19 +100,25 @@ def row_of(error: BaseException) -> Row:
 def refused(error: Exception, request_id: str, master_key: str) -> Refused:
     """What has no row, as the recorders are told it; without keys that stand in a wrong place."""
     row = row_of(error)
-    return Refused(request_id, None, row.status, row.code, blot(_message(error), master_key))
+    short = error.shortfall if isinstance(error, errors.BudgetExceeded) else None
+    return Refused(
+        request_id,
+        None,
+        row.status,
+        row.code,
+        blot(_message(error), master_key),
+        budget=None if short is None else _budget(short),
+    )
 
 
 def refused_call(error: Exception, exchange: Exchange) -> Refused:
     """The same for a call of the client API."""
     running, model = exchange.running, exchange.model
-    short = error.shortfall if isinstance(error, errors.BudgetExceeded) else None
     return replace(
         refused(error, exchange.request_id, running.master_key),
         key_id=exchange.key_id,
         model=None if model is None else blot(model, running.master_key),
         dialect=_dialect_of(exchange),
-        budget=None if short is None else _budget(short),
     )
 
 

@@ -62,6 +62,12 @@ def test_what_the_key_may_not_do_is_refused_in_place(served: Gateway, upstream: 
         program = sent(served, form, accept="text/event-stream")
         assert program.status_code >= 400, form
     assert len(upstream.messages()) == calls
+    kept = served.admin("GET", "refusals?limit=1000")["data"]
+    assert [each["code"] for each in kept] == [
+        *("model_not_allowed", "model_not_allowed", "budget_exceeded", "budget_exceeded"),
+    ]
+    assert {each["model"] for each in kept} == {"haiku", "sonnet"}
+    assert kept[-1]["budget"]["scope"] == "key"
 
 
 def test_an_answer_comes_in_a_browser_with_its_cost_and_receipt(

@@ -115,6 +115,8 @@ def test_an_operators_own_mistakes_are_not_calls(served: Gateway) -> None:
     for path in ("requests/req_0", "keys/none", "refusals?colour=red", "refusals?limit=0"):
         answer = served.http.get(f"{served.url}/admin/{path}", headers=headers)
         assert answer.status_code in (400, 404)
+    for path in ("favicon.ico", "robots.txt", "admin/nothing", "ui/nothing"):
+        assert served.http.get(f"{served.url}/{path}").status_code in (303, 401, 404)
     assert len(served.admin("GET", "refusals?limit=1000")["data"]) == before
 
 

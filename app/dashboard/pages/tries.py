@@ -11,14 +11,14 @@ from starlette.responses import Response
 from app.calls.gateway import Incoming
 from app.calls.story import process
 from app.core.conversations import conversation_of
-from app.core.errors import BadRequest, GatewayError, NotFound
+from app.core.errors import BadRequest, GatewayError, NotFound, Refusal
 from app.core.model_names import AUTO
 from app.core.money import usd_text
 from app.dashboard.page import Page, View
 from app.dialects.openai_chat.request import parse
 from app.store.records.key_lists import KeySearch
 from app.web.auth import why_over
-from app.web.errors import guarded, row_of
+from app.web.errors import guarded, refused, row_of
 from app.web.exchange import WHOLE_ANSWER, Exchange
 from app.web.streaming import send_stream
 
@@ -57,9 +57,20 @@ async def call(visit: Visit) -> Response:
     try:
         reply, receipt = await process(incoming, visit.running.gateway)
     except GatewayError as error:
+        if isinstance(error, Refusal):
+            _tell_refused(visit, incoming, error)
         return await _page(visit, visit.form, problem=error.message)
     text = "".join(str(b.get("text", "")) for b in reply.content if b.get("type") == "text")
     return await _page(visit, visit.form, answer=text, told=_told(receipt))
+
+
+def _tell_refused(visit: Visit, incoming: Incoming, error: Refusal) -> None:
+    """It counts, and is found again, like one that a client was refused."""
+    told = refused(error, incoming.request_id, visit.running.master_key)
+    model = incoming.request.model
+    visit.running.tell_refused(
+        replace(told, key_id=incoming.key.id, model=model, dialect=incoming.dialect)
+    )
 
 
 async def _page(
@@ -152,6 +163,7 @@ class _Streamed(Response):
         request_id = self._incoming.request_id
         exchange = Exchange(own, receive, send, self._running, "openai", request_id)
         exchange.key_id = self._incoming.key.id
+        exchange.model = self._incoming.request.model
         await guarded(self._send, exchange)
 
     async def _send(self, exchange: Exchange) -> None:
