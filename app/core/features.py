@@ -47,14 +47,14 @@ MEASURED = (
 _WORD = re.compile(r"[^\W\d_]+")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]")
 _NOTATION = re.compile(r"\\[a-zA-Z]+|[=^≤≥≠≈∑∏∫√∈∀∃∞→]|\$[^$\s\d][^$\n]{0,80}\$")
-_CODE = re.compile(
-    r"```|[a-z0-9]_[a-z]|[a-z]\(\)|[=!]=|[-=]>|::|[;{]$|^[ 	]{0,16}(?:def|class|import)\b",
-    re.MULTILINE,
+_SNAKE = re.compile(r"_[a-z]")
+_CODE = (
+    *("```", "()", "==", "!=", "->", "=>", "::", ";\n", "{\n"),
+    *("\ndef ", "\n    def ", "\nclass ", "\nimport "),
 )
 # One look for what every notation, and every piece of code, has in it: most texts have nothing.
 _MAY_HOLD_NOTATION = re.compile(r"[\\=^≤≥≠≈∑∏∫√∈∀∃∞→$]")
-_MAY_HOLD_CODE = re.compile(r"[`_=>:;{(]")
-_CODE_WORDS = ("def", "class", "import")
+_MAY_HOLD_CODE = re.compile(r"[`_=>:;{(]|\n")
 _ENTRY = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # written without blanks
 _ENDS = frozenset(".!?:;)]}>`\"'*|。！？")  # noqa: RUF001 - as Chinese and Japanese end theirs
@@ -128,8 +128,8 @@ def _count_marks(text: str, counts: dict[str, int]) -> None:
     counts["names"] = len(_NAME.findall(text))
     if _MAY_HOLD_NOTATION.search(text):
         counts["notation"] = len(_NOTATION.findall(text))
-    if _MAY_HOLD_CODE.search(text) or any(word in text for word in _CODE_WORDS):
-        counts["code"] = len(_CODE.findall(text))
+    if _MAY_HOLD_CODE.search(text):
+        counts["code"] = sum(map(text.count, _CODE)) + len(_SNAKE.findall(text))
     if "\n" in text:
         counts["asked"] += len(_ENTRY.findall(text))
 
