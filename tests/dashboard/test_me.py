@@ -23,6 +23,9 @@ def test_a_holder_sees_the_own_key_and_its_calls_and_no_other(served: Gateway) -
     with visitor(served, secret) as holder:
         page = holder.get("/ui/me")
         assert page.status_code == 200
+        (login, *_) = served.admin("GET", "audit")["data"]
+        key_id = served.own_key(secret)["id"]
+        assert (login["action"], login["target"]) == ("dashboard.login", key_id)
         assert mine in page.text
         assert others not in page.text
         assert secret not in page.text

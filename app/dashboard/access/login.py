@@ -63,12 +63,11 @@ class Login:
         if wait_s:
             told = f"Too many tries. Try again in {wait_s} s."
             return self._form(request, wanted, 429, told, wait_s)
-        session, problem = await self._session_of(form.get("secret", "").strip())
+        session, who = await self._session_of(form.get("secret", "").strip())
         if session is None:
             _log.warning("dashboard login refused", extra={"address": address})
-            return self._form(request, wanted, 401, problem)
+            return self._form(request, wanted, 401, who)
         self._site.throttle.succeeded(address)
-        who = "operator" if session.is_operator else "holder"
         await self._site.running.store.audit.add(
             actor=ACTOR, action="dashboard.login", target=who, details={"address": address}
         )
@@ -101,20 +100,20 @@ class Login:
         return answer
 
     async def _session_of(self, secret: str) -> tuple[Session | None, str]:
-        """The session that a secret opens, or why it opens none."""
+        """The session that a secret opens and whose it is, or why it opens none."""
         if not secret:
             return None, "Give a key."
         running = self._site.running
         now_s = int(utc_now().timestamp())
         if same(secret, running.master_key):
-            return opened("operator", now_s), ""
+            return opened("operator", now_s), "operator"
         key = await running.store.keys.find(secret)
         if key is None:
             return None, UNKNOWN
         over = why_over(key)
         if over:
             return None, f"{over[0].upper()}{over[1:]}."
-        return opened("holder", now_s, key.secret_sha256 or ""), ""
+        return opened("holder", now_s, key.secret_sha256 or ""), key.id
 
     def _form(
         self, request: Request, wanted: str, status: int, problem: str = "", wait_s: int = 0

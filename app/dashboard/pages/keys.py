@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from app.core.budgets import window_end
@@ -12,6 +13,8 @@ from app.dashboard.pages import key_changes, key_details
 from app.store.records.key_lists import KeySearch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from markupsafe import Markup
     from starlette.responses import Response
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 PATH: Final = "/ui/keys"
 LIMIT: Final = 50
 TWIN_LIMIT: Final = 1_000
+SHOWN_DAYS: Final = 30
 DEFAULT_SORT: Final = "-created"
 FILTERS: Final = ("q", "state", "only", "team")
 STATES: Final = {"expired": "expired", "revoked": "revoked", "all": "all, also those that ended"}
@@ -39,6 +43,7 @@ COLUMNS: Final = (
     Column("Budget", sorts=("-used", "used"), hint="Spent, held, left"),
     Column("Spent", numeric=True, sorts=("-spent", "spent"), hint="In the current window"),
     Column("Of", numeric=True),
+    Column("30 days", hint="What it spent on each of the last 30 days, UTC"),
     Column("Starts again"),
     Column("Last used", sorts=("-last_used", "last_used")),
     Column("Ends", sorts=("expires", "-expires")),
@@ -62,19 +67,25 @@ async def show(visit: Visit) -> Response:
         objects = await lists.objects(search, cursor=cursor, limit=TWIN_LIMIT)
         return visit.records(Records(objects.rows, objects.next_cursor))
     found = await lists.listed(search, cursor=cursor, limit=LIMIT)
+    days = [visit.now.date() - timedelta(days=back) for back in range(SHOWN_DAYS - 1, -1, -1)]
+    by_day = await lists.by_day([row.id for row in found.rows], days[0])
+    lines = {
+        key_id: charts.sparkline([spent.get(day, 0) for day in days])
+        for key_id, spent in by_day.items()
+    }
     return await visit.html(
-        "keys.html", table=_table(visit, found, search.sort), fields=await _fields(visit)
+        "keys.html", table=_table(visit, found, search.sort, lines), fields=await _fields(visit)
     )
 
 
-def _table(visit: Visit, found: Listed[KeyLine], sort: str) -> Table:
+def _table(visit: Visit, found: Listed[KeyLine], sort: str, lines: Mapping[str, Markup]) -> Table:
     filtered = bool(visit.query.only(FILTERS))
     largest = formats.largest(row.spent_nano_usd for row in found.rows)
     whole = found.next_cursor is None and "cursor" not in visit.query.given
     return Table(
         caption="Virtual keys",
         columns=COLUMNS,
-        lines=[_line(visit, row, largest) for row in found.rows],
+        lines=[_line(visit, row, largest, lines[row.id]) for row in found.rows],
         query=visit.query,
         sort=sort,
         next_cursor=found.next_cursor,
@@ -86,7 +97,7 @@ def _table(visit: Visit, found: Listed[KeyLine], sort: str) -> Table:
     )
 
 
-def _line(visit: Visit, row: KeyLine, largest: int) -> Line:
+def _line(visit: Visit, row: KeyLine, largest: int, days: Markup) -> Line:
     query = visit.query
     href = query.elsewhere(f"{PATH}/{row.id}")
     limit = row.limit_nano_usd
@@ -105,6 +116,7 @@ def _line(visit: Visit, row: KeyLine, largest: int) -> Line:
             charts.budget_bar(row.spent_nano_usd, row.held_nano_usd, limit),
             cells.total(row.spent_nano_usd, largest),
             formats.DASH if limit is None else cells.total(limit),
+            days,
             formats.DASH if resets is None else cells.time(resets, visit.now, visit.zone),
             key_details.when(visit, row.last_used_us, "never used"),
             key_details.when(visit, row.expires_us, "never"),

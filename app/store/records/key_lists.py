@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import orjson
@@ -27,7 +28,8 @@ from app.core.budgets import WINDOWS, Window
 from app.core.errors import BadRequest
 from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.kinds import MOST_STORED
-from app.store.database.moments import US_PER_DAY, moment, period
+from app.store.database.moments import US_PER_DAY, microseconds, moment, period
+from app.store.database.rollup_tables import DAY, rollups
 from app.store.database.tables import keys, teams, windows
 from app.store.records.fields import clean_text
 from app.store.records.key_views import LAST_USED, key_objects
@@ -105,6 +107,21 @@ class KeyLists:
             return Listed([found[row.id] for row in rows], next_cursor)
 
         return await self._database.run(read)
+
+    async def by_day(self, ids: Sequence[str], since: date) -> Mapping[str, Mapping[date, int]]:
+        """What each key spent on each day, UTC, since one: nano-USD."""
+        row = rollups.c
+        since_us = microseconds(datetime.combine(since, time(), UTC))
+        wanted = (
+            select(row.key_id, row.from_us, func.sum(row.cost_nano_usd))
+            .where(row.key_id.in_(ids), row.grain == DAY, row.from_us >= since_us)
+            .group_by(row.key_id, row.from_us)
+        )
+        rows = await self._database.run(lambda connection: connection.execute(wanted).all())
+        found: dict[str, dict[date, int]] = {key_id: {} for key_id in ids}
+        for key_id, from_us, spent in rows:
+            found[key_id][moment(from_us).date()] = int(spent)
+        return found
 
 
 class _Wanted:

@@ -91,6 +91,19 @@ async def test_a_line_tells_what_the_key_object_tells(till: Till) -> None:
     assert line.last_used_us is not None
 
 
+async def test_what_keys_spent_is_told_by_day(till: Till) -> None:
+    one, other = await till.key(), await till.key()
+    await till.call(reservation(one), CENT)
+    await till.call(reservation(one), CENT // 2)
+    today = datetime.now(UTC).date()
+    found = await KeyLists(till.database).by_day([one.id, other.id], today - timedelta(days=1))
+    assert sum(found[one.id].values()) == 15_000_000
+    assert set(found[one.id]) <= {today, today - timedelta(days=1)}
+    assert found[other.id] == {}
+    later = await KeyLists(till.database).by_day([one.id], today + timedelta(days=1))
+    assert later == {one.id: {}}
+
+
 @pytest.mark.parametrize(
     ("search", "cursor"),
     [
