@@ -142,5 +142,5 @@ def _between_s(then: str | None, now: str | None) -> float:
         return 0.0
     try:
         return (parsedate_to_datetime(now) - parsedate_to_datetime(then)).total_seconds()
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return 0.0
