@@ -73,6 +73,37 @@ def test_long_prompts_go_to_sonnet_and_short_ones_to_haiku(served: Gateway) -> N
         assert served.chat(secret, body).headers["x-tollkeeper-route"] == route
 
 
+PROOF = "Prove that there are infinitely many primes congruent to 3 modulo 4."
+
+
+def test_a_hard_prompt_goes_to_sonnet_whatever_the_dialect_and_its_row_says_why(
+    served: Gateway,
+) -> None:
+    secret, turns = served.key(), [{"role": "user", "content": PROOF}]
+    body = {"model": "auto", "max_tokens": 200}
+    answers = [
+        served.chat(secret, body | {"messages": turns}),
+        served.post("/v1/messages", secret, body | {"messages": turns}),
+        served.post("/v1/responses", secret, {"model": "auto", "input": PROOF}),
+    ]
+    for answer in answers:
+        assert answer.headers["x-tollkeeper-route"] == "sonnet; reason=score"
+        row = served.row(answer.headers["x-request-id"])
+        assert (row["routing"]["score"], row["routing"]["threshold"]) == (0.5198, 0.5)
+        assert row["routing"]["features"]["proof"] == [1, 0.2]
+
+
+def test_what_is_said_of_an_answer_stands_on_its_row(served: Gateway) -> None:
+    body = {"model": "auto", "max_tokens": 20, "messages": [{"role": "user", "content": "Hello"}]}
+    answer = served.chat(served.key(), body)
+    path = f"requests/{answer.headers['x-request-id']}"
+    assert served.admin("GET", path)["outcome"] is None
+    said = served.admin("POST", f"{path}/outcome", {"ok": False, "note": "it was too short"})
+    assert (said["outcome"]["ok"], said["outcome"]["note"]) == (False, "it was too short")
+    assert served.admin("POST", f"{path}/outcome", {"ok": True})["outcome"]["note"] is None
+    assert served.admin("GET", path)["outcome"]["ok"] is True
+
+
 def test_the_second_call_reads_what_the_first_one_wrote(served: Gateway) -> None:
     body = {
         "model": "sonnet",
