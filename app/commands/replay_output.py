@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.commands.output import Column, say, show_table
+from app.commands.output import Column, complain, say, show_table
 
+TELL_EVERY_S = 2.0
 MILLIONTH = Decimal("0.000001")
 FACTORS = {
     "calls": "more or fewer calls",
@@ -24,6 +26,19 @@ LEFT = {
     "unpriced": "have no known answer",
     "moved_meanwhile": "were changed meanwhile: run it again",
 }
+
+
+def progress() -> Callable[[int], None]:
+    """Says on stderr every few seconds how far it is: a large ledger takes minutes."""
+    told_s = time.monotonic()
+
+    def tell(calls: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = time.monotonic()
+            complain(f"{calls:,} calls so far")
+
+    return tell
 
 
 def show_whatif(told: Mapping[str, Any]) -> None:

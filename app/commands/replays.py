@@ -12,7 +12,7 @@ import typer
 from app.commands.environment import database_url
 from app.commands.failure import WrongUsage
 from app.commands.output import show_json
-from app.commands.replay_output import show_change, show_repricing, show_whatif
+from app.commands.replay_output import progress, show_change, show_repricing, show_whatif
 from app.core.printable import printable
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def whatif(  # noqa: PLR0913 - every option is one
         )
         within, replays = range_of(since, until), Replays(database)
         key_id = None if key is None else await Keys(database).named(key)
-        report = await replays.whatif(within, rules, key_id)
+        report = await replays.whatif(within, rules, key_id, progress())
         return whatif_json(report, await replays.orphaned(within, key_id))
 
     told = on_database(database_url(), read)
@@ -107,7 +107,9 @@ def reprice(
         within = range_of(since, until)
         repricings = Repricings(database)
         return reprice_json(
-            await repricings.reprice(within, catalog, dry_run=not apply, actor=ACTOR)
+            await repricings.reprice(
+                within, catalog, dry_run=not apply, actor=ACTOR, told=progress()
+            )
         )
 
     told = on_database(database_url(), run)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from sqlalchemy import ColumnElement, Row, func, select, tuple_
@@ -22,6 +22,7 @@ from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS, requests
 from app.store.records.ranges import Range
 
 ROWS_AT_ONCE: Final = 500
+Told: TypeAlias = Callable[[int], None]
 NO_TIER: Final = "-"
 REPRICED: Final = "repriced"
 READ: Final = (
@@ -39,11 +40,21 @@ class Replays:
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
 
-    async def whatif(self, within: Range, rules: OtherRules, key_id: str | None = None) -> Report:
-        """Every settled call of the range under `rules`; nothing is changed."""
+    async def whatif(
+        self,
+        within: Range,
+        rules: OtherRules,
+        key_id: str | None = None,
+        told: Told = lambda _calls: None,
+    ) -> Report:
+        """Every settled call of the range under `rules`; nothing is changed.
+
+        `told` hears now and then how many it has been.
+        """
         report = Report()
         async for calls in self.each(within, key_id):
             await asyncio.to_thread(_add, report, calls, rules)
+            told(report.total.calls)
         return report
 
     async def orphaned(self, within: Range, key_id: str | None = None) -> tuple[int, int]:
@@ -100,7 +111,7 @@ def _add(report: Report, calls: Sequence[Stored], rules: OtherRules) -> None:
 def stored_call(row: Any) -> Stored:  # noqa: ANN401  # a row of the READ columns
     """The row as a call that can be priced again."""
     rates = None if row.rates is None else read_json(row.rates)
-    routing, plan = read_json(row.routing), read_json(row.cache_plan)
+    routing, plan = orjson.loads(row.routing), read_json(row.cache_plan)
     lines = lines_of(rates, Usage(**{name: getattr(row, name) for name in TOKEN_COLUMNS}))
     more = _billed_more(row, rates)
     tier = routing.get("tier", NO_TIER)

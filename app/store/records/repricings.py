@@ -23,7 +23,7 @@ from app.store.ledger.corrections import Change, move_rows
 from app.store.ledger.statements import Statements
 from app.store.records import audit
 from app.store.records.ranges import Range
-from app.store.records.replays import REPRICED, Replays, read_json, stored_call
+from app.store.records.replays import REPRICED, Replays, Told, read_json, stored_call
 
 WRITTEN_AT_ONCE: Final = 100  # calls wait for no longer than such a transaction takes
 MOVED_MEANWHILE: Final = "moved_meanwhile"
@@ -63,7 +63,13 @@ class Repricings:
         self._statements = Statements(database.dialect)
 
     async def reprice(
-        self, within: Range, catalog: Catalog, *, dry_run: bool, actor: str = audit.ADMIN
+        self,
+        within: Range,
+        catalog: Catalog,
+        *,
+        dry_run: bool,
+        actor: str = audit.ADMIN,
+        told: Told = lambda _calls: None,
     ) -> RepricingReport:
         """Every settled call of the range at the prices of `catalog` on its day.
 
@@ -79,6 +85,7 @@ class Repricings:
                 await self._apply(report.run_id, rows, found)
             for row in rows:
                 report.add(row, found[row.id])
+            told(report.total.calls)
         if report.run_id is not None:
             total = report.total
             sums = audit.changed(
