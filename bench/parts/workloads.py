@@ -12,14 +12,22 @@ BYTES_PER_TOKEN = 4
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 ANSWER_TOKENS = 2_000  # what is asked for at most
 Json = dict[str, Any]
-PLAIN_WORDS = (
-    "account order number invoice delivery screen error message server update customer refund the "
-    "of and to in that it is was for on are with as his they at be this from have or by one had "
-    "not but what all were when we there can an your which their said if do into has more her two "
-    "like him see time could no make than first been its who now people my made over did down only "
-    "way find use may water long little very after words called just where most know"
+THINGS = (
+    *("the order", "the invoice", "the parcel", "the account", "the screen", "the server"),
+    *("the refund", "the contract", "the delivery", "the update", "the report", "the payment"),
 )
-WORDS = PLAIN_WORDS.split()
+DONE = (
+    *("was sent", "was changed", "came back", "did not arrive", "was closed", "was confirmed"),
+    *("was opened again", "was moved", "was cancelled", "was checked"),
+)
+WHEN = (
+    *("on Monday", "last week", "this morning", "in March", "after the call", "before noon"),
+    *("two days ago", "as agreed", "by mistake", "at the customer's wish"),
+)
+ASKED = (
+    *("Where is {}?", "How do I change {}?", "Can you tell me what happened to {}?"),
+    *("Please look at {} again.", "Why do I not see {} any more?", "And what about {}?"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +42,22 @@ class Asked:
 
 
 def prose(rng: random.Random, tokens: int) -> str:
-    """Text that counts about so many tokens."""
+    """Plain statements that count about so many tokens."""
     size = tokens * BYTES_PER_TOKEN
-    text = ""
-    while len(text) < size:
-        sentence = " ".join(rng.choices(WORDS, k=rng.randint(6, 14)))
-        text += f"{sentence.capitalize()}. "
-    return text[:size].strip()
+    parts: list[str] = []
+    length = 0
+    while length < size:
+        what, did, when = rng.choice(THINGS), rng.choice(DONE), rng.choice(WHEN)
+        parts.append(f"{what.capitalize()} {rng.randint(100, 9_999)} {did} {when}. ")
+        length += len(parts[-1])
+    return "".join(parts)[:size].strip()
+
+
+def question(rng: random.Random, tokens: int) -> str:
+    """What a customer writes: some of what happened, then a question."""
+    asked = rng.choice(ASKED).format(f"{rng.choice(THINGS)} {rng.randint(100, 9_999)}")
+    told = tokens - len(asked) // BYTES_PER_TOKEN
+    return f"{prose(rng, told)} {asked}" if told > 0 else asked
 
 
 def said(text: str) -> list[Json]:
@@ -53,21 +70,25 @@ def chat(system: str, turns: list[Json]) -> Json:
 
 
 def one_shot(rng: random.Random, key: str, calls: int = 120) -> Iterator[Asked]:
-    """Every prompt comes once: short questions, long texts, and instructions made for one call."""
+    """Every prompt comes once: short questions, and long texts to be summed up."""
     at_s = 0.0
     for n in range(calls):
         at_s += rng.choice((2, 20, 60, 400)) * rng.uniform(0.5, 1.5)
-        kind = n % 4
-        system = "You are a helpful assistant." if kind else ""
-        question = prose(rng, rng.randint(20, 300))
-        if kind == 2:
-            question += "\n\n" + prose(rng, rng.randint(3_000, 12_000))
-        if kind == 3:
-            system = prose(rng, rng.randint(1_500, 6_000))
-        answer = prose(rng, rng.randint(100, 600))
-        yield Asked(
-            at_s, key, CHAT, chat(system, [{"role": "user", "content": question}]), said(answer)
-        )
+        asked = question(rng, rng.randint(20, 300))
+        if n % 3 == 2:
+            text = prose(rng, rng.randint(3_000, 12_000))
+            asked = f"Sum up in three sentences what happened:\n\n{text}"
+        system = "You are a helpful assistant." if n % 2 else ""
+        body = chat(system, [{"role": "user", "content": asked}])
+        yield Asked(at_s, key, CHAT, body, said(prose(rng, rng.randint(100, 600))))
+
+
+def made_instructions(rng: random.Random, key: str, calls: int = 15) -> Iterator[Asked]:
+    """Long system prompts that are made for one call each, and never come again."""
+    for n in range(calls):
+        system = prose(rng, rng.randint(1_500, 6_000))
+        body = chat(system, [{"role": "user", "content": question(rng, 40)}])
+        yield Asked(n * 200 + rng.uniform(0, 60), key, CHAT, body, said(prose(rng, 200)))
 
 
 def conversation(  # noqa: PLR0913 - what makes one
@@ -84,7 +105,8 @@ def conversation(  # noqa: PLR0913 - what makes one
     history: list[Json] = []
     at_s = start_s
     for _ in range(turns):
-        history = [*history, {"role": "user", "content": prose(rng, rng.randint(*question_tokens))}]
+        asked = question(rng, rng.randint(*question_tokens))
+        history = [*history, {"role": "user", "content": asked}]
         answer = prose(rng, rng.randint(*answer_tokens))
         yield Asked(at_s, key, CHAT, chat(system, history), said(answer))
         history = [*history, {"role": "assistant", "content": answer}]
@@ -122,12 +144,12 @@ def changing_context(rng: random.Random, key: str, conversations: int = 12) -> I
         history: list[Json] = []
         at_s = n * 200 + rng.uniform(0, 60)
         for _ in range(6):
-            question, answer = prose(rng, rng.randint(20, 80)), prose(rng, rng.randint(150, 400))
-            found = f"Context:\n{prose(rng, 8_000)}\n\nQuestion: {question}"
+            asked, answer = question(rng, rng.randint(20, 80)), prose(rng, rng.randint(150, 400))
+            found = f"Context:\n{prose(rng, 8_000)}\n\nQuestion: {asked}"
             turns = [*history, {"role": "user", "content": found}]
             yield Asked(at_s, key, CHAT, chat(system, turns), said(answer))
             history += [
-                {"role": "user", "content": question},
+                {"role": "user", "content": asked},
                 {"role": "assistant", "content": answer},
             ]
             at_s += rng.uniform(20, 100)
@@ -148,7 +170,7 @@ def coding_agent(
     system = [{"type": "text", "text": prose(rng, 14_000)}]
     for n in range(sessions):
         at_s = n * 700 + rng.uniform(0, 100)
-        messages: list[Json] = [{"role": "user", "content": prose(rng, rng.randint(200, 600))}]
+        messages: list[Json] = [{"role": "user", "content": question(rng, rng.randint(200, 600))}]
         for _ in range(turns):
             calls = rng.choice((1, 1, 1, 2, 2, 3, 10, 12))
             answer = said(prose(rng, rng.randint(30, 150)))
@@ -182,13 +204,14 @@ def _tool_use(rng: random.Random) -> Json:
         "type": "tool_use",
         "id": f"toolu_{rng.getrandbits(48):012x}",
         "name": f"tool_{rng.randrange(15)}",
-        "input": {"path": "/".join(rng.choices(WORDS, k=4))},
+        "input": {"path": f"src/{rng.randrange(40)}/{rng.randrange(90)}.py"},
     }
 
 
 def mixed_keys(rng: random.Random, key: str) -> Iterator[Asked]:
     """A smaller one of each, at the same time, each by a key of its own."""
     yield from one_shot(rng, f"{key}-batch", 40)
+    yield from made_instructions(rng, f"{key}-made")
     yield from support_chat(rng, f"{key}-support", 8)
     yield from changing_context(rng, f"{key}-retrieval", 4)
     yield from coding_agent(rng, f"{key}-agent", 2, 20)
