@@ -22,7 +22,7 @@ MOST_CERTAIN = 0.95  # nothing goes on for ever
 WEIGHT = 2  # of a guess, in calls
 TRIED_ENOUGH = 2  # writes that nothing read
 TRIED_AGAIN = 16  # every so many calls
-LOSING_FROM_CALLS = 8
+LOSING_FROM_WRITES = 6
 
 
 @value
@@ -175,10 +175,13 @@ def _begins_warm(warm: Warm | None, known: Recalled) -> bool:
 
 
 def _given_up(shared: Shared | None, thread: Thread | None) -> bool:
-    """After two writes that nothing read, or a loss over many calls; tried again now and then."""
-    if thread is not None and thread.unread >= TRIED_ENOUGH:
-        return thread.calls % TRIED_AGAIN != 0
+    """After two writes that nothing read, or a loss over many; tried again now and then."""
+    if thread is not None:
+        if thread.unread >= TRIED_ENOUGH:
+            return thread.calls % TRIED_AGAIN != 0
+        if thread.tried is not None and thread.tried.read_tokens:
+            return False
     if shared is None:
         return False
-    losing = shared.calls >= LOSING_FROM_CALLS and shared.saved_nano_usd < 0
+    losing = shared.writes >= LOSING_FROM_WRITES and shared.saved_nano_usd < 0
     return (losing or shared.unread >= TRIED_ENOUGH) and shared.calls % TRIED_AGAIN != 0

@@ -62,6 +62,16 @@ class Tried:
     read_tokens: int
     output_tokens: int = 0
 
+    @property
+    def is_marked(self) -> bool:
+        """Whether there were any marks."""
+        return bool(self.placed or self.callers)
+
+    @property
+    def closes_beginning(self) -> bool:
+        """Whether tools or system prompt ended in a mark of the gateway's."""
+        return "system" in self.placed or "tools" in self.placed
+
 
 @value
 class Thread:
@@ -253,7 +263,7 @@ def learned_of_shared(
         found=old.found + (opens and read),
         writes=old.writes + wrote,
         reads=old.reads + read,
-        unread=_unread(old.unread, at_s - old.at_s, tried, old.tried),
+        unread=_unread(old.unread, at_s - old.at_s, tried, old.tried, of_beginning=True),
         saved_nano_usd=old.saved_nano_usd + lesson.saved_nano_usd,
         gaps_s=_newest(old.gaps_s, gap_s),
         turn_gaps_s=_newest(old.turn_gaps_s, lesson.gap_s),
@@ -265,11 +275,16 @@ def learned_of_shared(
     return _last({**kept, lesson.model: new}, MOST_MODELS)
 
 
-def _unread(before: int, gap_s: float, now: Tried, then: Tried | None) -> int:
+def _unread(
+    before: int, gap_s: float, now: Tried, then: Tried | None, *, of_beginning: bool = False
+) -> int:
+    """Counted where both calls had marks: for other threads, at the end of what they share."""
     if now.read_tokens:
         return 0
-    kept = then is not None and (then.read_tokens or then.written_tokens)
-    return before + bool(kept and gap_s < SURELY_KEPT_S)
+    if then is None or gap_s >= SURELY_KEPT_S or not (then.read_tokens or then.written_tokens):
+        return before
+    marked = [each.closes_beginning if of_beginning else each.is_marked for each in (then, now)]
+    return before + all(marked)
 
 
 def _newest(gaps_s: tuple[float, ...], gap_s: float | None) -> tuple[float, ...]:

@@ -399,18 +399,31 @@ def test_what_was_written_twice_and_never_read_is_dropped_and_tried_again_much_l
     assert planned(request, known=fresh)[1].why == "given_up"
 
 
+def test_a_thread_that_reads_goes_on_whatever_others_do() -> None:
+    request = Request("m", TALK, (text(LONG),))
+    shared = Shared(50.0, calls=9, opened=2, writes=9, saved_nano_usd=-1, unread=3)
+    known = recalled(request, end=(2, 0), shared=shared)
+    assert planned(request, known=known)[1].why == "given_up"
+    assert known.thread is not None
+    known = replace(known, thread=replace(known.thread, tried=Tried((), 0, 0, 6_000)))
+    assert planned(request, known=known)[1].why == "auto"
+
+
 def test_a_prompt_that_loses_money_by_it_is_left_alone() -> None:
     request = Request("m", TALK, (text(LONG),))
-    shared = Shared(50.0, calls=8, opened=2, saved_nano_usd=-1)
+    shared = Shared(50.0, calls=8, opened=2, writes=6, saved_nano_usd=-1)
     known = Recalled(60.0, fingerprint(request), shared={SONNET.id: shared})
     assert planned(request, known=known)[1].why == "given_up"
-    known = replace(known, shared={SONNET.id: replace(shared, saved_nano_usd=1)})
-    assert planned(request, known=known)[1].why == "auto"
+    for kept in (replace(shared, saved_nano_usd=1), replace(shared, writes=5)):
+        known = replace(known, shared={SONNET.id: kept})
+        assert planned(request, known=known)[1].why == "auto"
 
 
 def test_another_model_has_learned_nothing() -> None:
     request = Request("m", TALK, (text(LONG),))
-    known = recalled(request, end=(2, 0), unread=0, shared=Shared(50.0, 9, saved_nano_usd=-9))
+    known = recalled(
+        request, end=(2, 0), unread=0, shared=Shared(50.0, 9, writes=9, saved_nano_usd=-9)
+    )
     assert planned(request, known=known)[1].why == "given_up"
     assert planned(request, HAIKU, known=known)[1].why == "auto"
 

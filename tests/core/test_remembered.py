@@ -147,6 +147,16 @@ def test_writes_that_nothing_read_are_counted_where_they_were_still_kept() -> No
     assert found == [(0, 0), (1, 1), (2, 2), (2, 2), (0, 0), (1, 1)]
 
 
+def test_a_write_of_turns_alone_is_nothing_that_another_thread_could_read() -> None:
+    first, second = lesson(0.0, wrote=900), lesson(60.0, wrote=900)
+    told = [replace(each, tried=Tried(("messages",), 0, 900, 0)) for each in (first, second)]
+    shared = learned_of_shared({}, told[0], opens=True)
+    assert learned_of_shared(shared, told[1], opens=True)[SONNET].unread == 0
+    short = replace(second, tried=Tried((), 0, 0, 0))  # nothing to be read without a mark
+    assert learned(learned(None, first), short).threads["a1"].unread == 0
+    assert learned(learned(None, told[0]), told[1]).threads["a1"].unread == 1
+
+
 def test_what_was_not_kept_of_the_last_prompt_is_counted_in_messages() -> None:
     more = {"role": "user", "content": "More"}
     known = learned(None, lesson())
