@@ -78,20 +78,19 @@ def fingerprint(request: Request) -> Fingerprint:
         system = _digest((system, _dumped(speed)))
     turns, opening, before, pictures = [], b"", b"", False
     for message in request.messages:
-        content = message.get("content")
-        said = blake2b(before, digest_size=SIZE)
-        said.update(_dumped(message.get("role")))
+        content, role = message.get("content"), message.get("role")
+        said = [before, _dumped(role)]
         if isinstance(content, str):
-            said.update(_text(content))
+            said.append(_text(content))
         elif isinstance(content, (list, tuple)):
             for block in content:
-                said.update(_encoded(block))
+                said.append(_encoded(block))
                 pictures = pictures or (isinstance(block, dict) and block.get("type") == "image")
         else:
-            said.update(_dumped((content,)))
-        before = said.digest()
+            said.append(_dumped((content,)))
+        before = blake2b(b"".join(said), digest_size=SIZE).digest()
         turns.append(before)
-        if not opening and message.get("role") == "user":
+        if not opening and role == "user":
             opening = before
     settings = _settings(request.options, pictures=pictures)
     return Fingerprint(tools, system, settings, b"".join(turns), opening)
@@ -113,20 +112,33 @@ def _settings(options: Mapping[str, Any], *, pictures: bool) -> bytes:
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:
-    whole = blake2b(digest_size=SIZE)
-    for part in parts:
-        whole.update(part)
-    return whole.digest()
+    return blake2b(b"".join(parts), digest_size=SIZE).digest()
 
 
 def _encoded(block: object) -> bytes:
     if not isinstance(block, dict):
         return _dumped(block)
-    if block.get("type") == "text" and len(block) == _PLAIN + (_MARK in block):
+    marked = _MARK in block
+    if block.get("type") == "text" and len(block) == _PLAIN + marked:
         text = block.get("text")
         if isinstance(text, str):
             return _text(text)
-    return _dumped(_bare(block))
+    inner = block.get("content")
+    if marked or "source" in block or (isinstance(inner, list) and _is_marked(inner)):
+        return _dumped(_bare(block))
+    return _dumped(block)
+
+
+def _is_marked(blocks: list[object]) -> bool:
+    """Whether a mark, or data that may be long, stands somewhere in blocks that a block holds."""
+    for block in blocks:
+        if isinstance(block, dict):
+            if _MARK in block or "source" in block:
+                return True
+            inner = block.get("content")
+            if isinstance(inner, list) and _is_marked(inner):
+                return True
+    return False
 
 
 def _text(text: str) -> bytes:

@@ -33,7 +33,7 @@ requests = st.builds(
 counts = st.integers(0, 5)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 @given(before=requests, now=requests, read=counts, written=counts, tokens=st.integers(0, 20))
 def test_any_two_prompts_can_be_compared(
     before: Request, now: Request, read: int, written: int, tokens: int
