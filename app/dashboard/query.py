@@ -13,7 +13,7 @@ from app.dashboard.figures import formats
 from app.dashboard.zones import UTC_ZONE, Zone, zone_named
 from app.store.database.moments import iso_text
 
-KEPT_ACROSS_PAGES: Final = ("from", "to", "tz")
+KEPT_ACROSS_PAGES: Final = ("from", "to", "range", "tz")
 MOST_CHARS: Final = 500
 PRESETS: Final = (
     ("today", "Today"),
@@ -127,9 +127,10 @@ class Query:
     def period(self, now: datetime, default: str | None = None) -> Period:
         """The range; `default` is one of PRESETS where none is given.  Raises BadRequest.
 
-        `range` names a preset; `from` and `to` are days or moments in the zone, `to` excluded.
+        `from` and `to` are days or moments in the zone, `to` excluded; without them `range` counts,
+        a preset's name.
         """
-        preset = self["range"] or ("" if self["from"] or self["to"] else default or "")
+        preset = "" if self["from"] or self["to"] else self["range"] or default or ""
         if preset:
             return _preset(preset, self.zone, now)
         since = _moment(self["from"], self.zone, "from") if self["from"] else None

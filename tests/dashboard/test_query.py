@@ -60,6 +60,8 @@ def test_without_a_range_the_pages_own_counts_or_all_times() -> None:
     assert query_of("/ui/x", "from=2026-11-02").period(NOW, "month").sentence == (
         "2 Nov 2026 to now, UTC"
     )
+    both = query_of("/ui/x", "from=2026-11-02&to=2026-11-03&range=month")
+    assert both.period(NOW).sentence == "2 Nov 2026, UTC"
 
 
 @pytest.mark.parametrize(

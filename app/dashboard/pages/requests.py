@@ -139,6 +139,7 @@ def _fields(visit: Visit) -> list[dict[str, Any]]:
     catalog = visit.running.gateway.policy.catalog
     return [
         {"name": "key_id", "label": "Key id"},
+        {"name": "team", "label": "Team"},
         {"name": "model", "label": "Model", "options": options(catalog.models)},
         {"name": "state", "label": "State", "options": options(STATES)},
         {"name": "cost_source", "label": "Cost is", "options": options(COST_SOURCES)},
