@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/operations.md",
     "docs/pricing.md",
     "docs/routing.md",
+    "docs/savings.md",
 )
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
