@@ -12,7 +12,9 @@ from app.commands.environment import database_url
 from app.commands.output import Column, say, show_json, show_table, width
 from app.store.database.engine import Database
 from app.store.records.keys import Keys
-from app.store.records.spend import Reports
+from app.store.reports.query import SpendQuery
+from app.store.reports.reports import Reports
+from app.store.reports.spend_views import spend_json
 
 PROMPT_TOKENS = (
     "input_tokens",
@@ -54,7 +56,8 @@ def spend(wanted: Wanted, *, as_json: bool) -> None:
     async def read(database: Database) -> dict[str, Any]:
         if wanted.key is not None:
             filters["key_id"] = await Keys(database).named(wanted.key)
-        return await Reports(database).spend(groups, wanted.since, wanted.until, filters)
+        query = SpendQuery(groups, from_=wanted.since, to=wanted.until, filters=filters)
+        return spend_json(await Reports(database).spend(query))
 
     report = on_database(database_url(), read)
     if as_json:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from app.dashboard.figures import formats
+from app.store.reports.query import SpendQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from app.store.reports.query import SpendRow
     from app.store.store import Store
 
 
@@ -26,34 +27,35 @@ class Spent:
 
 async def by_model(store: Store, key_id: str) -> Sequence[Spent]:
     """Of a key's whole life, dearest model first."""
-    report = await store.reports.spend(["model"], filters={"key_id": key_id})
-    return _ranked([_spent(row, row["model"], row["model"]) for row in report["data"]])
+    query = SpendQuery(("model",), filters={"key_id": key_id}, latencies=False)
+    rows = (await store.reports.spend(query)).rows
+    return _ranked([_spent(row, "model") for row in rows])
 
 
 async def by_key(store: Store, model: str, since: date) -> Sequence[Spent]:
     """Who called a model since a day, UTC; greatest spend first."""
-    report = await store.reports.spend(["key"], since.isoformat(), None, {"model": model})
-    return _ranked(
-        [_spent(row, row["key"], row["key_name"] or row["key"]) for row in report["data"]]
-    )
+    query = SpendQuery(("key",), from_=since.isoformat(), filters={"model": model}, latencies=False)
+    return _ranked([_spent(row, "key") for row in (await store.reports.spend(query)).rows])
 
 
 async def by_day_and_model(
     store: Store, key_id: str, since: date
 ) -> Mapping[tuple[date, str], int]:
     """What a key spent on each day, UTC, on each model."""
-    report = await store.reports.spend(
-        ["day", "model"], since.isoformat(), None, {"key_id": key_id}
+    query = SpendQuery(
+        ("day", "model"), from_=since.isoformat(), filters={"key_id": key_id}, latencies=False
     )
     return {
-        (date.fromisoformat(row["day"]), row["model"]): formats.nano(row["cost_usd"])
-        for row in report["data"]
+        (date.fromisoformat(row.group["day"] or ""), row.group["model"] or ""): (
+            row.sums.cost_nano_usd
+        )
+        for row in (await store.reports.spend(query)).rows
     }
 
 
-def _spent(row: Mapping[str, object], found_id: object, name: object) -> Spent:
-    calls, cost = row["requests"], row["cost_usd"]
-    return Spent(str(found_id), str(name), int(str(calls)), formats.nano(str(cost)))
+def _spent(row: SpendRow, group: str) -> Spent:
+    found = row.group[group] or ""
+    return Spent(found, row.names.get(group) or found, row.sums.requests, row.sums.cost_nano_usd)
 
 
 def _ranked(found: list[Spent]) -> Sequence[Spent]:

@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.errors import LedgerUnavailable
-from app.dashboard.figures import formats
 from app.dashboard.figures.projection import LONG_DAYS, Projection, month_end
+from app.store.reports.query import SpendQuery
 
 if TYPE_CHECKING:
     from app.web.running import RunningGateway
@@ -58,20 +58,15 @@ class Strips:
         today = when.date()
         month = today.replace(day=1)
         since = min(month, today - timedelta(days=LONG_DAYS))
-        report = await store.reports.spend(["day"], since.isoformat(), None)
-        by_day = {
-            date.fromisoformat(row["day"]): formats.nano(row["cost_usd"]) for row in report["data"]
-        }
+        query = SpendQuery(("day",), from_=since.isoformat(), latencies=False)
+        report = await store.reports.spend(query)
+        sums = {date.fromisoformat(row.group["day"] or ""): row.sums for row in report.rows}
+        by_day = {day: each.cost_nano_usd for day, each in sums.items()}
         standing = await store.standings.now()
-        estimated = [
-            formats.nano(row["estimated_usd"])
-            for row in report["data"]
-            if "estimated_usd" in row and date.fromisoformat(row["day"]) >= month
-        ]
         return Strip(
             writable=True,
             spent_month=sum(amount for day, amount in by_day.items() if day >= month),
-            guessed=sum(estimated) if estimated else None,
+            guessed=sum(each.unsure_nano_usd for day, each in sums.items() if day >= month),
             held=None if standing is None else standing.held_nano_usd,
             holds=None if standing is None else standing.holds,
             projected=month_end(by_day, today),

@@ -16,11 +16,11 @@ from app.store.records.replays import Replays
 from app.store.records.repricings import Repricings
 from app.store.records.requests import Requests
 from app.store.records.savings import SavingsReports
-from app.store.records.spend import Reports
 from app.store.records.spend_changes import SpendChanges
 from app.store.records.standing import Standings
 from app.store.records.teams import Teams
 from app.store.records.window_history import WindowHistory
+from app.store.reports.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)

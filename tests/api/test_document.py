@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.api import document as described
 from app.api import operations as health
-from app.api.admin import answers, replays
+from app.api.admin import answers, replays, spend_answers
 from app.api.admin import routes as admin
 from app.api.client.paths import USUAL
 from app.api.document import document
@@ -19,7 +19,7 @@ from app.dialects.openai_responses.parameters import RESPONSES_PARAMETERS
 from app.store.database.tables import COST_CATEGORIES, TOKEN_COLUMNS
 from app.store.records.columns import STORED
 from app.store.records.fields import KeyFields
-from app.store.records.spend import GROUPS
+from app.store.reports.query import GROUPS
 from tests.house.repository import ROOT
 from tests.running import Gateway
 
@@ -134,7 +134,7 @@ def test_a_keys_fields_are_told_once_and_each_has_its_column() -> None:
 def test_the_answers_name_every_column_of_tokens_costs_and_groups() -> None:
     assert tuple(answers.Tokens.model_fields) == TOKEN_COLUMNS
     assert tuple(answers.CostDetails.model_fields) == (*COST_CATEGORIES, "other")
-    assert set(GROUPS) <= answers.SpendRow.model_fields.keys()
+    assert set(GROUPS) <= spend_answers.SpendRow.model_fields.keys()
 
 
 def test_what_the_admin_routes_answer_is_what_is_told(served: Gateway) -> None:
@@ -150,8 +150,8 @@ def test_what_the_admin_routes_answer_is_what_is_told(served: Gateway) -> None:
         (f"teams/{team['id']}", answers.Team),
         ("requests", answers.RequestList),
         (f"requests/{called.headers['x-request-id']}", answers.RequestDetails),
-        (f"spend?group_by={','.join(GROUPS)}", answers.SpendReport),
-        ("spend?group_by=", answers.SpendReport),
+        (f"spend?group_by={','.join(GROUPS)}", spend_answers.SpendReport),
+        ("spend?group_by=", spend_answers.SpendReport),
         ("prices", answers.PriceList),
         ("audit", answers.AuditEntryList),
         ("reconcile", answers.Reconciliation),

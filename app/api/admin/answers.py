@@ -214,34 +214,6 @@ class RefusalList(Answer):
     next_cursor: str | None
 
 
-class SpendRow(Tokens):
-    """Sums over finished calls; the fields that were grouped by stand beside them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    requests: Tally
-    cost_usd: Usd
-    cache_savings_usd: Usd
-    routing_savings_usd: Usd
-    key: str | None = None
-    key_name: str | None = None
-    model: str | None = None
-    team: str | None = None
-    team_name: str | None = None
-    hour: str | None = None
-    day: str | None = None
-    month: str | None = None
-    user: str | None = None
-    tag: str | None = None
-
-
-class SpendReport(Answer):
-    """`total_cost_usd` counts each call once, whatever the grouping."""
-
-    data: list[SpendRow]
-    total_cost_usd: Usd
-
-
 class Price(Answer):
     model: str
     category: str

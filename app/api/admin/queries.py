@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field, StrictBool
 from app.store.records.fields import Asked, Plain, Usd
 from app.store.records.refusals import REFUSAL_FILTERS
 from app.store.records.requests import COST_SOURCES, FILTERS, SORTS, STATES
-from app.store.records.spend import GROUPS, SPEND_FILTERS
+from app.store.reports.query import GROUPS, SPEND_FILTERS
+from app.store.reports.query import SORTS as SPEND_SORTS
 
 MOST_NOTE_CHARS = 500
+SIGNS = ("", "-")
 _GROUP = "|".join(GROUPS)
 _DAY_OR_MOMENT = {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
 # What the store checks stands in the description alone: the store's refusal says more.
@@ -60,11 +62,25 @@ class SpendQuery(BaseModel):
     ] = "key"
     since: TimeFrom = None
     until: TimeTo = None
+    tz: Annotated[
+        str | None,
+        Field(description="An IANA time zone, where days, months and hours begin. Without: UTC."),
+    ] = None
     key_id: str | None = None
     team: TeamName = None
     model: ModelName = None
     user: str | None = None
     tag: str | None = None
+    sort: Annotated[
+        str | None,
+        Field(
+            description="A column of the answer, descending with a `-` before it.",
+            json_schema_extra={"enum": [f"{sign}{name}" for name in SPEND_SORTS for sign in SIGNS]},
+        ),
+    ] = None
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    format: Format = None
 
     def filters(self) -> dict[str, str]:
         """Those that were given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import orjson
@@ -22,13 +22,17 @@ from app.api.admin.queries import (
     SpendQuery,
 )
 from app.api.admin.savings import SavingsReport, savings_answer
+from app.api.admin.spend_answers import SpendReport
 from app.config.catalog import price_rows
 from app.core.csv_text import CSV_TYPE, wants_csv
 from app.core.money import nano_usd
+from app.core.zones import zone_named
 from app.store.records.fields import KeyChange, NewKey, NewTeam, Rotation, TeamChange, unserved
 from app.store.records.model_names import meant_model, with_known_models
-from app.store.records.ranges import range_of, zone_of
+from app.store.records.ranges import range_of
 from app.store.records.request_table import as_csv
+from app.store.reports import query as store_query
+from app.store.reports.spend_views import spend_csv, spend_json
 from app.web.running import RunningGateway
 
 WARNING = "x-tollkeeper-warning"
@@ -160,18 +164,35 @@ async def list_refusals(running: Running, asked: Annotated[RefusalsQuery, Query(
     return _json(await found)
 
 
-@router.get("/spend", response_model=answers.SpendReport)
-async def spend(running: Running, asked: Annotated[SpendQuery, Query()]) -> Response:
-    """What was spent, by any combination of key, model, team, hour, day, month, user and tag."""
+@router.get("/spend", response_model=SpendReport, responses=CSV_TOO)
+async def spend(
+    request: Request, running: Running, asked: Annotated[SpendQuery, Query()]
+) -> Response:
+    """What was spent, by any combination of whose it was, what it was for and when.
+
+    As CSV all rows are there, whatever the `limit`.
+    """
     names = [name.strip() for name in asked.group_by.split(",") if name.strip()]
-    filters = _with_model_meant(asked.filters(), running)
-    return _json(await running.store.reports.spend(names, asked.since, asked.until, filters))
+    query = store_query.SpendQuery(
+        names,
+        from_=asked.since,
+        to=asked.until,
+        zone=zone_named(asked.tz),
+        filters=_with_model_meant(asked.filters(), running),
+        sort=asked.sort,
+        limit=asked.limit,
+        cursor=asked.cursor,
+    )
+    if wants_csv(request.headers.get("accept", ""), asked.format):
+        report = await running.store.reports.spend(replace(query, limit=None))
+        return StreamingResponse(spend_csv(report), media_type=CSV_TYPE)
+    return _json(spend_json(await running.store.reports.spend(query)))
 
 
 @router.get("/savings", response_model=SavingsReport)
 async def savings(running: Running, asked: Annotated[SavingsQuery, Query()]) -> Response:
     """What caching and routing saved or lost, by marks, prefix, reason, route and day."""
-    zone = zone_of(asked.tz)
+    zone = zone_named(asked.tz)
     within = range_of(asked.since, asked.until, zone=zone)
     return _json(savings_answer(await running.store.savings.read(within, zone)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from app.core.budgets import EPOCH, Window, window_start
@@ -40,14 +40,14 @@ def is_day(text: str) -> bool:
     return True
 
 
-def parse_us(text: str, *, param: str) -> int:
-    """A date (its first instant, UTC) or an ISO 8601 moment; without an offset it is UTC.
+def parse_us(text: str, *, param: str, zone: tzinfo = UTC) -> int:
+    """A date (its first instant) or an ISO 8601 moment; without an offset it is in `zone`.
 
     Raises BadRequest naming `param`.
     """
     try:
         when = datetime.fromisoformat(text)
-        return microseconds(when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC))
+        return microseconds(when.replace(tzinfo=when.tzinfo or zone).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{param} is not a date or an ISO 8601 time: {text!r}", param=param) from (
             error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, tzinfo
 
 from sqlalchemy import ColumnElement
 
 from app.core.errors import BadRequest
-from app.store.database.moments import US_PER_DAY, is_day, parse_us
+from app.store.database.moments import parse_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +17,6 @@ class Range:
 
     from_us: int | None = None
     before_us: int | None = None
-
-    @property
-    def whole_days(self) -> bool:
-        """Whether it begins and ends at a midnight, UTC."""
-        return not any(us is not None and us % US_PER_DAY for us in (self.from_us, self.before_us))
 
     def within(self, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """Conditions on a moment in microseconds."""
@@ -34,11 +28,11 @@ def range_of(
     from_: str | None,
     to: str | None,
     names: tuple[str, str] = ("from", "to"),
-    zone: ZoneInfo | None = None,
+    zone: tzinfo = UTC,
 ) -> Range:
     """Days or moments, `from_` included and `to` excluded; a day is its first instant in `zone`.
 
-    Without a zone that is UTC. Raises BadRequest, also for a range that ends before it begins.
+    Raises BadRequest, also for a range that ends before it begins.
     """
     from_us = None if from_ is None else _parsed(from_, names[0], zone)
     before_us = None if to is None else _parsed(to, names[1], zone)
@@ -47,22 +41,6 @@ def range_of(
     return Range(from_us, before_us)
 
 
-def zone_of(name: str | None) -> ZoneInfo | None:
-    """The zone of an IANA name, None for none.  Raises BadRequest."""
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise BadRequest(
-            f"tz is no zone of the IANA database, such as Europe/Berlin: {name[:100]!r}", param="tz"
-        ) from error
-
-
-def _parsed(text: str, param: str, zone: ZoneInfo | None) -> int:
+def _parsed(text: str, param: str, zone: tzinfo) -> int:
     """The instant; an offset whose `+` a URL made a blank, as `curl` leaves it, keeps its sign."""
-    if zone is not None and is_day(text):
-        text = f"{date.fromisoformat(text)}T00:00:00"
-        offset = datetime.fromisoformat(text).replace(tzinfo=zone).strftime("%z")
-        return parse_us(text + offset, param=param)
-    return parse_us(text.replace(" ", "+") if "T" in text else text, param=param)
+    return parse_us(text.replace(" ", "+") if "T" in text else text, param=param, zone=zone)

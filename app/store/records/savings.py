@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, or_, select
 
@@ -115,12 +114,12 @@ class SavingsReports:
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
 
-    async def read(self, within: Range, zone: ZoneInfo | None = None) -> Savings:
-        """Of calls that were answered, by the time of their hold; days are of `zone`, or UTC."""
+    async def read(self, within: Range, zone: tzinfo = UTC) -> Savings:
+        """Of calls that were answered, by the time of their hold; days are of `zone`."""
         return await self._database.run(lambda connection: _read(connection, within, zone))
 
 
-def _read(connection: Connection, within: Range, zone: ZoneInfo | None) -> Savings:
+def _read(connection: Connection, within: Range, zone: tzinfo) -> Savings:
     """Three passes over the rows of the range."""
     answered = [
         requests.c.state.in_(("settled", "orphaned")),
@@ -239,7 +238,7 @@ def _of_prefix(row: Row[Any]) -> OfPrefix:
 
 
 def _routes_and_days(
-    connection: Connection, answered: Sequence[ColumnElement[bool]], zone: ZoneInfo | None
+    connection: Connection, answered: Sequence[ColumnElement[bool]], zone: tzinfo
 ) -> tuple[tuple[OfRoute, ...], tuple[OfDay, ...]]:
     c = requests.c
     quarter: ColumnElement[int] = literal_column(f"requests.created_us / {QUARTER_US}")
@@ -263,7 +262,7 @@ def _routes_and_days(
     days: dict[str, list[int]] = {}
     for number, model, reason, *counts in rows:
         calls, cached, saved, missed, differ, lost = map(int, counts)
-        moment = datetime.fromtimestamp(int(number) * QUARTER_US // US_PER_S, zone or UTC)
+        moment = datetime.fromtimestamp(int(number) * QUARTER_US // US_PER_S, zone)
         _add(days, moment.date().isoformat(), calls, cached, saved, missed)
         if differ:
             _add(routes, (model, reason), differ, saved, lost)

@@ -264,7 +264,7 @@ async def test_an_answer_by_another_model_is_that_models_and_lands_where_its_hol
         hold.settle(replace(charge(4_000_000), model="claude-opus-5-5"))
     assert (await till.row(asked))["model"] == "claude-opus-5-5"
     assert (await till.keys.get(key.id))["model_spend"][SONNET]["spent_usd"] == "0.004"
-    spend = await till.reports.spend(["model"])
+    spend = await till.spend(["model"])
     assert [(row["model"], row["cost_usd"]) for row in spend["data"]] == [
         ("claude-opus-5-5", "0.004")
     ]

@@ -49,7 +49,7 @@ async def test_sums_agree_while_others_write(url: str) -> None:
             report = await till.reports.reconcile()
             assert report["differences"] == []
             seen.add(report["requests"])
-            spend = await till.reports.spend(["key", "model"])
+            spend = await till.spend(["key", "model"])
             rows = sum(Decimal(row["cost_usd"]) for row in spend["data"])
             assert rows == Decimal(spend["total_cost_usd"])
             shown = await till.keys.get(key.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,8 +30,10 @@ from app.store.ledger.windows import GlobalBudget
 from app.store.records.audit import Audit
 from app.store.records.keys import Keys
 from app.store.records.requests import Requests
-from app.store.records.spend import Reports
 from app.store.records.teams import Teams
+from app.store.reports.query import SpendQuery
+from app.store.reports.reports import Reports
+from app.store.reports.spend_views import spend_json
 from tests.core.catalogs import HAIKU_RATES, prices
 
 FREE = (APIStatusError, APIConnectionError, Refusal)
@@ -191,6 +194,18 @@ class Till:
 
     async def row(self, asked: Reservation) -> dict[str, Any]:
         return await self.requests.get(asked.request_id)
+
+    async def spend(
+        self,
+        groups: Sequence[str] = (),
+        from_: str | None = None,
+        to: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """The report as the admin API answers it."""
+        query = SpendQuery(groups, from_=from_, to=to, filters=filters or {}, **more)
+        return spend_json(await self.reports.spend(query))
 
     async def sums(self, key: Key) -> tuple[str, str, str | None]:
         """Spent, reserved, remaining."""

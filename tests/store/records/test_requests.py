@@ -165,7 +165,7 @@ async def test_a_correction_moves_every_sum(till: Till) -> None:
     shown = await till.keys.get(key.id)
     assert shown["model_spend"][HAIKU]["remaining_usd"] == "0.028"
     assert (await till.teams.get(shown["team"]))["remaining_usd"] == "0.988"
-    assert (await till.reports.spend())["total_cost_usd"] == "0.012"
+    assert (await till.spend())["total_cost_usd"] == "0.012"
     entry = (await till.audit.list(limit=1))["data"][0]
     assert (entry["actor"], entry["target"]) == ("ann", asked.request_id)
     assert entry["details"] == {

@@ -16,7 +16,8 @@ from app.core.errors import BadRequest, RateLimitError
 from app.core.misses import Miss, MissReason
 from app.core.pricing import Cost
 from app.core.usage import Usage
-from app.store.records.ranges import Range, range_of, zone_of
+from app.core.zones import zone_named
+from app.store.records.ranges import Range, range_of
 from app.store.records.savings import CacheSums, OfDay, OfReason, OfRoute, SavingsReports
 from tests.store.ledger.till import CENT, HAIKU, Till, close_till, open_till, reservation
 
@@ -147,7 +148,7 @@ async def test_without_calls_there_is_nothing_to_tell(till: Till) -> None:
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "", "x" * 300, "a\0b"])
 def test_a_zone_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        zone_of(name)
+        zone_named(name)
     assert refused.value.param == "tz"
 
 

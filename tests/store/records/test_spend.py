@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core.errors import BadRequest, RateLimitError
-from app.store.records.spend import GROUPS
+from app.store.reports.query import GROUPS
 from tests.store.ledger.till import CENT, HAIKU, Till, reservation
 
 SONNET = "claude-sonnet-4-6"
@@ -34,7 +34,7 @@ async def spend_a_little(till: Till) -> tuple[str, str, str]:
 
 
 async def costs(till: Till, *groups: str, **filters: str) -> dict[Any, str]:
-    found = await till.reports.spend(groups, filters=filters)
+    found = await till.spend(groups, filters=filters)
     return {
         tuple(row[group] for group in groups) if len(groups) > 1 else row[groups[0]]: row[
             "cost_usd"
@@ -87,7 +87,7 @@ async def test_filters_narrow_the_report_and_its_total(till: Till) -> None:
     ]
     for filters, expected in cases:
         assert await costs(till, "key", **filters) == expected, filters
-        total = (await till.reports.spend(("day",), filters=filters))["total_cost_usd"]
+        total = (await till.spend(("day",), filters=filters))["total_cost_usd"]
         assert Decimal(total) == sum(map(Decimal, expected.values())), filters
 
 
@@ -110,20 +110,22 @@ async def test_what_a_filter_names_and_nothing_has_is_no_row(
 ) -> None:
     await spend_a_little(till)
     for groups in (("key",), ("tag",), ()):
-        found = await till.reports.spend(groups, filters=filters)
+        found = await till.spend(groups, filters=filters)
         assert found["total_cost_usd"] == "0.00"
         assert found["data"] == []
 
 
 async def test_a_row_has_every_sum(till: Till) -> None:
     ann, _, _ = await spend_a_little(till)
-    rows = (await till.reports.spend(["key"]))["data"]
+    rows = (await till.spend(["key"]))["data"]
     row = next(row for row in rows if row["key"] == ann)
     assert row == {
         "key": ann,
         "key_name": "ann",
         "requests": 2,
+        "errors": 0,
         "cost_usd": "0.03",
+        "estimated_usd": "0.00",
         "cache_savings_usd": "-0.03",
         "routing_savings_usd": "-0.03",
         "input_tokens": 6,
@@ -133,6 +135,10 @@ async def test_a_row_has_every_sum(till: Till) -> None:
         "output_tokens": 120,
         "reasoning_tokens": 14,
         "web_search_requests": 0,
+        "latency_ms_p50": 6,
+        "latency_ms_p95": 6,
+        "ttft_ms_p50": None,
+        "ttft_ms_p95": None,
     }
 
 
@@ -140,8 +146,9 @@ async def test_the_total_counts_a_call_once_under_any_grouping(till: Till) -> No
     await spend_a_little(till)
     for size in range(len(GROUPS) + 1):
         for groups in combinations(GROUPS, size):
-            found = await till.reports.spend(groups)
+            found = await till.spend(groups)
             assert found["total_cost_usd"] == "0.07", groups
+            assert found["totals"]["requests"] == 4, groups
             if "tag" not in groups:
                 assert sum(row["requests"] for row in found["data"]) == 4, groups
 
@@ -164,7 +171,7 @@ async def test_a_range_begins_with_its_first_day_and_ends_before_its_last(till: 
             ({"to": later}, "0.07"),
             ({"from_": later}, "0.00"),
         ):
-            found = await till.reports.spend(groups, dates.get("from_"), dates.get("to"))
+            found = await till.spend(groups, dates.get("from_"), dates.get("to"))
             assert found["total_cost_usd"] == total, (groups, dates)
 
 
@@ -187,11 +194,11 @@ async def test_the_first_and_the_last_day_of_all_can_be_asked_for(
     filters = {name: value for name, value in (("from", from_), ("to", to)) if value is not None}
     for groups in (("key", "day"), ("user",)):  # over roll-ups and over rows
         if total is not None:
-            found = await till.reports.spend(groups, from_, to)
+            found = await till.spend(groups, from_, to)
             assert found["total_cost_usd"] == total
             continue
         with pytest.raises(BadRequest) as refused:
-            await till.reports.spend(groups, from_, to)
+            await till.spend(groups, from_, to)
         assert refused.value.param == "to"
     if total is not None:
         listed = await till.requests.list(filters)
@@ -199,7 +206,9 @@ async def test_the_first_and_the_last_day_of_all_can_be_asked_for(
 
 
 async def test_nothing_spent_is_an_empty_report(till: Till) -> None:
-    assert await till.reports.spend() == {"data": [], "total_cost_usd": "0.00"}
+    found = await till.spend()
+    assert (found["data"], found["next_cursor"], found["total_cost_usd"]) == ([], None, "0.00")
+    assert found["totals"]["requests"] == 0
 
 
 @pytest.mark.parametrize(
@@ -216,7 +225,7 @@ async def test_a_bad_report_is_refused(
     till: Till, groups: tuple[str, ...], from_: str | None, to: str | None, param: str
 ) -> None:
     with pytest.raises(BadRequest) as refused:
-        await till.reports.spend(groups, from_, to)
+        await till.spend(groups, from_, to)
     assert refused.value.param == param
 
 
