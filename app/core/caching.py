@@ -104,7 +104,7 @@ def plan(  # noqa: PLR0913, PLR0917 - what a plan is made from
     for mark in _wanted(request, outlook, size, first, last, least):
         if len(placed) + size.marks >= MOST_BREAKPOINTS:
             break
-        ttl = legal_ttl(done, mark.turn, mark.ttl)
+        ttl = legal_ttl(done, mark.turn, mark.ttl) if size.ttl else mark.ttl
         changed = marked(done, mark.turn, ttl, mark.block)
         if changed is not None:
             done, placed[mark.turn, -1 if mark.block is None else -2] = changed, ttl
@@ -142,7 +142,7 @@ def _why_not(request: Request, size: Measure, rules: CacheRules) -> str:
 
 def _only(request: Request, size: Measure, rules: CacheRules) -> Ttl | None:
     """The lifetime that the caller's marks around tools and system prompt demand, or the rules."""
-    if size.marks:
+    if size.ttl:
         legal = legal_ttl(request, SYSTEM, "5m"), legal_ttl(request, SYSTEM, "1h")
         if legal[0] == legal[1]:
             return legal[0]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.marking import legal_ttl, marked, marked_1h
+from app.core.measure import measure
 from app.core.remembered import SYSTEM, TOOLS
 from app.core.request import Request
 
@@ -47,6 +48,7 @@ def test_a_mark_of_an_hour_is_found_wherever_it_stands(place: str) -> None:
     turn = {"role": "user", "content": ODD_PLACES[place]}
     request = Request("m", (turn, {"role": "user", "content": [text(LONG)]}))
     assert marked_1h(request)
+    assert measure(request).ttl == "1h"
     assert legal_ttl(request, SYSTEM, "5m") == "1h"
     assert legal_ttl(request, 1, "1h") == "1h"
 
