@@ -11,6 +11,7 @@ from app.store.records.audit import Audit
 from app.store.records.conversations import Conversations
 from app.store.records.key_lists import KeyLists
 from app.store.records.keys import Keys
+from app.store.records.processes import Processes
 from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
 from app.store.records.repricings import Repricings
@@ -43,6 +44,7 @@ class Store:
     savings: SavingsReports
     audit: Audit
     standings: Standings
+    processes: Processes
 
     async def ping(self) -> None:
         """Raise LedgerUnavailable unless the ledger can be written."""
@@ -70,4 +72,5 @@ def store_over(
         savings=SavingsReports(database),
         audit=Audit(database),
         standings=Standings(database),
+        processes=Processes(database),
     )

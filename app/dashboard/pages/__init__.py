@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.dashboard.pages import keys, me, prices, requests, teams, tries
+from app.dashboard.pages import keys, me, prices, proof, requests, teams, tries
 
 if TYPE_CHECKING:
     from app.dashboard.page import Page
@@ -14,6 +14,7 @@ PAGES: Final[tuple[Page, ...]] = (
     keys.PAGE,
     teams.PAGE,
     prices.PAGE,
+    proof.PAGE,
     tries.PAGE,
     me.PAGE,
 )
