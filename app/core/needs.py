@@ -23,6 +23,9 @@ Need = Literal[
     "needs_thinking",
     "needs_tools",
 ]
+NOT_ADAPTED = frozenset({"needs_context", "needs_geo", "needs_thinking"})
+"""What `adapt` can't help with: the request would be refused."""
+
 BYTES_PER_TOKEN = 3  # prose has more, so that what this calls too long may just fit
 
 # The kinds of thinking without a budget that each kind of model takes, by `thinking.type`.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.core.measure import has_thinking
 from app.core.model_names import usable_tiers
 from app.core.money import PICO_PER_NANO
-from app.core.needs import refusals
+from app.core.needs import NOT_ADAPTED, refusals
 from app.core.pricing import prices_on
 from app.core.remembered import HOUR_S
 from app.core.routing import Reason, Weighed
@@ -76,7 +76,7 @@ def stay(  # noqa: PLR0913, PLR0917 - what decides over a route, and what is rem
         return chosen, model
     tier, current = tiers[0], catalog.models[thread.model]
     refused = refusals(request, size, current)
-    if "needs_context" in refused:
+    if not NOT_ADAPTED.isdisjoint(refused):
         return chosen, model
     if has_thinking(request):
         return replace(chosen, tier=tier, reason=Reason.HISTORY_THINKING), current

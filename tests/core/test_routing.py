@@ -273,3 +273,11 @@ def test_a_tier_that_long_prompts_make_dearer_gives_way_to_a_cheaper_one(
     chosen, found = routed(asks("x" * chars), catalog=catalog)
     assert (found, chosen.reason) == (model, reason)
     assert routed(asks("x" * chars), catalog=catalog, allowed=("haiku",))[1] == HAIKU.id
+
+
+def test_a_model_that_takes_the_request_reworded_is_better_than_one_that_refuses_it() -> None:
+    """Neither takes a late system message as it is; adaptive thinking only one takes at all."""
+    late = {"role": "system", "content": "be brief"}
+    thinks = replace(asking(thinking={"type": "adaptive"}), messages=(*asks().messages, late))
+    assert routed(thinks)[0].reason == Reason.NEEDS_THINKING
+    assert routed(thinks)[1] == SONNET.id

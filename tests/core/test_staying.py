@@ -125,6 +125,13 @@ def test_a_history_with_thinking_stays_with_the_model_that_thought() -> None:
     assert only[0] == "haiku-model"
 
 
+def test_a_history_with_thinking_goes_where_the_kind_of_thinking_is_taken() -> None:
+    """The smaller model has no adaptive thinking: it would answer with an error."""
+    thought = replace(EASY, messages=(*EASY.messages, THOUGHT, *EASY.messages))
+    asked = replace(thought, options={"thinking": {"type": "adaptive"}})
+    assert routed(asked, ON_HAIKU) == ("sonnet-model", Reason.NEEDS_THINKING)
+
+
 def test_what_the_warm_model_refuses_goes_where_it_is_taken() -> None:
     picky = replace(SONNET, accepts=Accepts(forced_tools=False))
     catalog = replace(CATALOG, models={**CATALOG.models, "sonnet-model": picky})
