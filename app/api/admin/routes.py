@@ -21,7 +21,7 @@ from app.api.admin.queries import (
     SavingsQuery,
     SpendQuery,
 )
-from app.api.admin.savings import SavingsReport, savings_answer
+from app.api.admin.savings import SavingsReport
 from app.api.admin.spend_answers import SpendReport
 from app.config.catalog import price_rows
 from app.core.csv_text import CSV_TYPE, wants_csv
@@ -31,6 +31,7 @@ from app.store.records.fields import KeyChange, NewKey, NewTeam, Rotation, TeamC
 from app.store.records.model_names import meant_model, with_known_models
 from app.store.records.ranges import range_of
 from app.store.records.request_table import as_csv
+from app.store.records.savings_json import savings_json
 from app.store.reports import query as store_query
 from app.store.reports.spend_views import spend_csv, spend_json
 from app.web.running import RunningGateway
@@ -194,7 +195,7 @@ async def savings(running: Running, asked: Annotated[SavingsQuery, Query()]) -> 
     """What caching and routing saved or lost, by marks, prefix, reason, route and day."""
     zone = zone_named(asked.tz)
     within = range_of(asked.since, asked.until, zone=zone)
-    return _json(savings_answer(await running.store.savings.read(within, zone)))
+    return _json(savings_json(await running.store.savings.read(within, zone)))
 
 
 @router.get("/reconcile", response_model=answers.Reconciliation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.dashboard.pages import keys, me, prices, proof, requests, teams, tries
+from app.dashboard.pages import keys, me, prices, proof, requests, savings, teams, tries
 
 if TYPE_CHECKING:
     from app.dashboard.page import Page
@@ -13,6 +13,7 @@ PAGES: Final[tuple[Page, ...]] = (
     requests.PAGE,
     keys.PAGE,
     teams.PAGE,
+    savings.PAGE,
     prices.PAGE,
     proof.PAGE,
     tries.PAGE,

@@ -139,9 +139,9 @@ def _audit(visit: Visit, entries: Mapping[str, Any]) -> Table:
                 (
                     cells.time(datetime.fromisoformat(each["at"]), visit.now, visit.zone),
                     each["actor"],
-                    each["action"].replace(".", ": ").replace("_", " "),
+                    cells.name(each["action"]),
                     _target(visit, each["target"]),
-                    changes(each["details"]),
+                    Markup('<span class="changes">{}</span>').format(changes(each["details"])),
                 )
             )
             for each in entries["data"]

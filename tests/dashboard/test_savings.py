@@ -1,0 +1,51 @@
+"""Savings: the page's figures are the admin API's for the same range."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+
+from tests.dashboard.browsing import Browsing, check_looks, visitor
+from tests.running import Gateway
+
+SYSTEM = {"role": "system", "content": "You are a careful assistant. " * 900}
+
+
+def talk(served: Gateway) -> None:
+    secret = served.key(name="talker")
+    for model in ("sonnet", "sonnet", "sonnet", "haiku", "auto"):
+        turns = [SYSTEM, {"role": "user", "content": "Hello"}]
+        body = {"model": model, "max_tokens": 40, "messages": turns}
+        assert served.chat(secret, body).status_code == 200
+
+
+def test_the_two_halves_are_the_admin_apis_for_the_same_range(served: Gateway) -> None:
+    talk(served)
+    with visitor(served) as operator:
+        page = html.unescape(operator.get("/ui/savings").text)
+        shown = operator.get("/ui/savings.json?range=month").json()
+        text = operator.get("/ui/savings.csv").content.decode("utf-8-sig")
+    api = served.admin("GET", "savings")
+    assert shown["caching"] == api["caching"]
+    assert shown["routing"] == api["routing"]
+    assert float(api["caching"]["saved_usd"]) > 0
+    for amount in (api["caching"]["saved_usd"], api["routing"]["saved_usd"]):
+        assert f'title="${amount}"' in page
+    (line,) = csv.DictReader(io.StringIO(text))
+    assert line["prefix"] == api["caching"]["by_prefix"][0]["prefix"]
+    assert line["saved_usd"] == api["caching"]["by_prefix"][0]["saved_usd"]
+    for told in ("placed by Tollkeeper", "An upper bound", "first seen"):
+        assert told in page
+
+
+def test_a_range_without_calls_says_so(served: Gateway) -> None:
+    with visitor(served) as operator:
+        page = operator.get("/ui/savings?from=2020-01-01&to=2020-02-01").text
+        assert "No call was answered in this range." in page
+        assert operator.get("/ui/savings?from=nonsense").status_code == 400
+
+
+def test_the_savings_are_accessible_and_fit_a_phone(browser: Browsing, served: Gateway) -> None:
+    talk(served)
+    check_looks(browser, "/ui/savings", "/ui/savings?range=today&tz=Asia/Kathmandu")
