@@ -85,8 +85,10 @@ def upgrade() -> None:
     op.execute(f"INSERT INTO tagged (tag, created_us, request_id) {tagged}")
     _add_up_keys()
     _add_up_models()
+    _choose_labels()
     _add_up_users()
     _add_up_tags()
+    op.drop_table("own_labels")
     for name, (columns, where) in INDEXES.items():
         rows = sa.text(where)
         op.create_index(
@@ -132,6 +134,7 @@ _SUMMED = ", ".join(f"SUM({name})" for name in COUNTED)
 _COUNTED = ", ".join(f"SUM({rule})" for rule in COUNTED.values())
 _HOUR = f"created_us - created_us % {US_PER_HOUR}"
 _DAY_OF = f"created_us - created_us % {US_PER_DAY}"
+_TAGGED = "tagged JOIN requests ON requests.id = tagged.request_id"
 _DAY = f"from_us - from_us % {US_PER_DAY}"
 
 
@@ -189,45 +192,60 @@ def _add_up_models() -> None:
     )
 
 
-def _add_up_users() -> None:
-    ranked = (
-        f"SELECT {_DAY_OF} AS day_us, end_user,"  # noqa: S608
-        f" ROW_NUMBER() OVER (PARTITION BY {_DAY_OF} ORDER BY COUNT(*) DESC, end_user) AS place"
-        " FROM requests WHERE end_user IS NOT NULL AND state <> 'reserved' GROUP BY 1, 2"
+def _choose_labels() -> None:
+    """Which labels of a day have rows of their own: a table, so that each is found at once."""
+    op.create_table(
+        "own_labels",
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("day_us", sa.BigInteger(), primary_key=True),
+        sa.Column("label", sa.Text(), primary_key=True),
     )
+    users = (
+        f"SELECT 'user' AS kind, {_DAY_OF} AS day_us, end_user AS label, COUNT(*) AS calls"  # noqa: S608
+        " FROM requests WHERE end_user IS NOT NULL AND state <> 'reserved' GROUP BY 2, 3"
+    )
+    day = f"tagged.created_us - tagged.created_us % {US_PER_DAY}"
+    tags = (
+        f"SELECT 'tag' AS kind, {day} AS day_us, tag AS label, COUNT(*) AS calls"  # noqa: S608
+        f" FROM {_TAGGED} WHERE state <> 'reserved' GROUP BY 2, 3"
+    )
+    for kind, counted in (("user", users), ("tag", tags)):
+        ranked = (
+            "SELECT kind, day_us, label, ROW_NUMBER() OVER"  # noqa: S608
+            " (PARTITION BY day_us ORDER BY calls DESC, label) AS place"
+            f" FROM ({counted}) AS counted"
+        )
+        op.execute(
+            "INSERT INTO own_labels (kind, day_us, label) SELECT kind, day_us, label"  # noqa: S608
+            f" FROM ({ranked}) AS ranked WHERE place <= {MOST_LABELS[kind]}"
+        )
+
+
+def _add_up_users() -> None:
     op.execute(
-        f"WITH ranked AS ({ranked}),"  # noqa: S608
-        f" own AS (SELECT * FROM ranked WHERE place <= {MOST_LABELS['user']})"
-        f" INSERT INTO label_rollups (kind, grain, from_us, label, process_id, {_ALL})"
-        f" SELECT 'user', 'hour', {_HOUR}, CASE WHEN own.end_user IS NULL THEN 'others'"
-        f" ELSE '=' || own.end_user END, '', {_COUNTED}"
-        " FROM requests LEFT JOIN own"
-        f" ON own.day_us = {_DAY_OF} AND own.end_user = requests.end_user"
+        f"INSERT INTO label_rollups (kind, grain, from_us, label, process_id, {_ALL})"  # noqa: S608
+        f" SELECT 'user', 'hour', {_HOUR}, CASE WHEN own.label IS NULL THEN 'others'"
+        f" ELSE '=' || own.label END, '', {_COUNTED}"
+        " FROM requests LEFT JOIN own_labels AS own ON own.kind = 'user'"
+        f" AND own.day_us = {_DAY_OF} AND own.label = requests.end_user"
         " WHERE requests.end_user IS NOT NULL AND state <> 'reserved' GROUP BY 3, 4"
     )
     _add_up_days("user")
 
 
 def _add_up_tags() -> None:
-    finished = "requests JOIN tagged ON tagged.request_id = requests.id"
-    day = f"requests.created_us - requests.created_us % {US_PER_DAY}"
-    ranked = (
-        f"SELECT {day} AS day_us, tag,"  # noqa: S608
-        f" ROW_NUMBER() OVER (PARTITION BY {day} ORDER BY COUNT(*) DESC, tag) AS place"
-        f" FROM {finished} WHERE state <> 'reserved' GROUP BY 1, 2"
-    )
-    counted = (
-        f"WITH ranked AS ({ranked}),"  # noqa: S608
-        f" own AS (SELECT * FROM ranked WHERE place <= {MOST_LABELS['tag']}),"
-        " labelled AS (SELECT DISTINCT requests.id AS request_id,"
-        " CASE WHEN own.tag IS NULL THEN 'others' ELSE '=' || own.tag END AS label"
-        f" FROM {finished} LEFT JOIN own ON own.day_us = {day} AND own.tag = tagged.tag"
-        " WHERE state <> 'reserved')"
+    day = f"tagged.created_us - tagged.created_us % {US_PER_DAY}"
+    labelled = (
+        "SELECT DISTINCT requests.id AS request_id,"  # noqa: S608
+        " CASE WHEN own.label IS NULL THEN 'others' ELSE '=' || own.label END AS label"
+        f" FROM {_TAGGED} LEFT JOIN own_labels AS own ON own.kind = 'tag'"
+        f" AND own.day_us = {day} AND own.label = tagged.tag WHERE state <> 'reserved'"
     )
     into = f"INSERT INTO label_rollups (kind, grain, from_us, label, process_id, {_ALL})"
     op.execute(
-        f"{counted} {into} SELECT 'tag', 'hour', {_HOUR}, label, '', {_COUNTED}"  # noqa: S608
-        " FROM requests JOIN labelled ON labelled.request_id = requests.id GROUP BY 3, 4"
+        f"{into} SELECT 'tag', 'hour', {_HOUR}, labelled.label, '', {_COUNTED}"  # noqa: S608
+        f" FROM ({labelled}) AS labelled JOIN requests ON requests.id = labelled.request_id"
+        " GROUP BY 3, 4"
     )
     op.execute(
         f"{into} SELECT 'tag', 'hour', {_HOUR}, 'any', '', {_COUNTED}"  # noqa: S608

@@ -132,25 +132,19 @@ def _rows(key: Sequence[ColumnElement[Any]], *where: ColumnElement[bool]) -> Sel
 
 def _of_users() -> Select[Any]:
     row = requests.c
-    own = _own_labels(USER)
-    label = case((own.c.label.is_(None), literal_column(f"'{OTHERS}'")), else_=own.c.label)
-    named = (own.c.day_us == _DAY_US) & (own.c.label == _OWN + row.end_user)
-    key = (_HOUR_US, label)
-    return _rows(key, row.end_user.is_not(None)).select_from(requests.outerjoin(own, named))
+    return _rows((_HOUR_US, _row_label(USER, row.end_user)), row.end_user.is_not(None))
 
 
 def _of_tags(dialect: str) -> Select[Any]:
     """Each call once in every row where it is counted, and once in the one of any tag."""
     each = tag_of_each(dialect)
-    own = _own_labels(TAG)
-    named = (own.c.day_us == _DAY_US) & (own.c.label == _OWN + each.c.value)
-    label = case((own.c.label.is_(None), literal_column(f"'{OTHERS}'")), else_=own.c.label)
     tagged = requests.join(each, literal_column("1 = 1"))
+    request_id = requests.c.id.label("request_id")
     labels = union_all(
-        select(requests.c.id.label("request_id"), label.label("label"))
-        .select_from(tagged.outerjoin(own, named))
+        select(request_id, _row_label(TAG, each.c.value).label("label"))
+        .select_from(tagged)
         .distinct(),
-        select(requests.c.id.label("request_id"), literal_column(f"'{ANY}'").label("label"))
+        select(request_id, literal_column(f"'{ANY}'").label("label"))
         .select_from(tagged)
         .distinct(),
     ).subquery()
@@ -158,11 +152,16 @@ def _of_tags(dialect: str) -> Select[Any]:
     return _rows((_HOUR_US, labels.c.label)).select_from(source)
 
 
-def _own_labels(kind: str) -> Any:  # noqa: ANN401  # a subquery
+def _row_label(kind: str, label: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Where calls of that label are counted: by itself if it has a row for the day."""
     row = label_rollups.c
-    return (
-        select(row.from_us.label("day_us"), row.label)
-        .where(row.kind == kind, row.grain == DAY, row.label.startswith(OWN))
-        .distinct()
-        .subquery()
+    place = (
+        row.kind == literal_column(f"'{kind}'"),
+        row.grain == literal_column(f"'{DAY}'"),
+        row.from_us == _DAY_US,
+    )
+    mine = _OWN + label
+    has_row = select(literal_column("1")).where(*place, row.label == mine).exists()
+    return case(
+        (has_row.correlate_except(label_rollups), mine), else_=literal_column(f"'{OTHERS}'")
     )
