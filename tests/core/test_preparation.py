@@ -9,7 +9,7 @@ import pytest
 from app.core.caching import CacheRules
 from app.core.errors import ModelNotFound, UnboundedCost
 from app.core.keys import Key
-from app.core.preparation import Policy, Prepared, prepare
+from app.core.preparation import Policy, Prepared, prepare, prepare_fallback
 from app.core.request import Request
 from app.core.routing import Rules
 from tests.core.catalogs import CATALOG, HAIKU, SONNET
@@ -310,3 +310,26 @@ def test_a_model_is_served_until_the_hour_of_its_retirement_and_then_told_as_ret
     catalog = replace(CATALOG, models={**CATALOG.models, SONNET.id: unoffered})
     with pytest.raises(ModelNotFound, match="it advises 'next-model', not offered here; GET"):
         prepare(asked, KEY, replace(POLICY, catalog=catalog), hour)
+
+
+def test_a_hold_knows_for_how_long_the_plan_writes() -> None:
+    talk = (*USER, {"role": "assistant", "content": "a"}, {"role": "user", "content": "y" * 8_000})
+    request = Request("sonnet-model", talk, max_tokens=100)
+    rates = {"auto": 3_750, "1h": 6_000, "off": 3_000}  # nano-USD of a token on Sonnet
+    for ttl, rate in rates.items():
+        rules = CacheRules("off") if ttl == "off" else CacheRules(ttl=ttl)  # type: ignore[arg-type]
+        planned = ready(request, policy=replace(POLICY, cache=rules))
+        rounded = 0 if ttl == "off" else 2
+        held = planned.bound.input_tokens * rate + 100 * 15_000 + rounded
+        assert planned.bound.nano_usd == held, ttl
+
+
+def test_a_fallbacks_breakpoints_are_planned_for_its_own_model() -> None:
+    """A prompt of about 2,250 tokens: Sonnet caches it, Haiku does not."""
+    talk = (*USER, {"role": "assistant", "content": "a"}, {"role": "user", "content": "y" * 8_000})
+    request = Request("sonnet-model", talk, max_tokens=100)
+    first = ready(request)
+    second = prepare_fallback(first, request, KEY, POLICY, "haiku-model", NOW)
+    assert second is not None
+    assert (first.cache.placed, first.cache.ttl) == (("messages",), "5m")
+    assert (second.cache.why, second.cache.ttl) == ("below_minimum", None)
