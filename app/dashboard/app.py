@@ -48,7 +48,7 @@ class Dashboard:
 
 
 def _is_page(path: str) -> bool:
-    return path in ("/", "/ui") or path.startswith("/ui/")
+    return path in ("/", "/ui", "/ui.csv", "/ui.json") or path.startswith("/ui/")
 
 
 def _pages(running: RunningGateway) -> ASGIApp:
@@ -70,8 +70,6 @@ def _pages(running: RunningGateway) -> ASGIApp:
                     for twin in TWINS
                 ]
             routes.append(Route(view.path, _endpoint(site, page, view, ""), methods=[view.method]))
-    if "/ui" not in {view.path for page in PAGES for view in page.views}:
-        routes.append(Route("/ui", _home(site)))
     failing = _Failures(site)
     handlers = {
         GatewayError: failing.told,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
 from app.store.records.audit import Audit
+from app.store.records.budgets import Budgets
 from app.store.records.conversations import Conversations
 from app.store.records.key_lists import KeyLists
 from app.store.records.keys import Keys
@@ -36,6 +37,7 @@ class Store:
     teams: Teams
     requests: Requests
     conversations: Conversations
+    budgets: Budgets
     refusals: Refusals
     replays: Replays
     repricings: Repricings
@@ -64,6 +66,7 @@ def store_over(
         teams=Teams(database),
         requests=Requests(database),
         conversations=Conversations(database),
+        budgets=Budgets(database),
         refusals=Refusals(database, lost),
         replays=Replays(database),
         repricings=Repricings(database),

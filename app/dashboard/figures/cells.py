@@ -48,6 +48,11 @@ def total(amount: int, largest: int | None = None, *, guessed: bool = False) -> 
     return _money(formats.total(amount, largest), amount, guessed=guessed)
 
 
+def tile(amount: int) -> Markup:
+    """A large figure, short where it is long."""
+    return _money(formats.tile(amount), amount, guessed=False)
+
+
 def exact(amount: int) -> Markup:
     """A sum with all its digits."""
     return Markup('<span class="num">{}</span>').format(formats.exact(amount))
@@ -61,6 +66,15 @@ def gain(amount: int, *, per_call: bool = False) -> Markup:
     word, css = ("", "good") if amount > 0 else (" lost", "bad")
     return Markup('<span class="num {}" title="{}">{}{}</span>').format(
         css, formats.exact(amount), text, word
+    )
+
+
+def difference(amount: int, *, exact: bool = False) -> Markup:
+    """More, with a plus, or less."""
+    sign = "+" if amount > 0 else ""
+    text = formats.exact(amount) if exact else formats.total(amount)
+    return Markup('<span class="num" title="{}{}">{}{}</span>').format(
+        sign, formats.exact(amount), sign, text
     )
 
 

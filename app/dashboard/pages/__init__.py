@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.dashboard.pages import keys, me, prices, proof, requests, savings, teams, tries
+from app.dashboard.pages import (
+    budgets,
+    keys,
+    me,
+    overview,
+    prices,
+    proof,
+    requests,
+    savings,
+    spend,
+    teams,
+    tries,
+)
 
 if TYPE_CHECKING:
     from app.dashboard.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
+    overview.PAGE,
+    spend.PAGE,
     requests.PAGE,
     keys.PAGE,
     teams.PAGE,
+    budgets.PAGE,
     savings.PAGE,
     prices.PAGE,
     proof.PAGE,

@@ -79,6 +79,11 @@ class SqlLedger:
         with suppress(SQLAlchemyError, OSError, TimeoutError):
             await self._lease.give_up()
 
+    @property
+    def global_budget(self) -> GlobalBudget:
+        """The limit over all keys together, as it is now."""
+        return self._process.budget
+
     def set_global_budget(self, budget: GlobalBudget) -> None:
         """From the next hold on; a new limit finds what its window has spent without it."""
         was = self._process.budget

@@ -35,10 +35,11 @@ class Conversations:
         Each with `key_id`, `key_name`, `conversation`, `last_used_at`, `limit_usd`, `spent_usd`,
         `reserved_usd`, `remaining_usd`, `budget_window`, `window_started_at` and `resets_at`.
         """
-        return await self._database.run(lambda connection: _standing(connection, limit))
+        return await self._database.run(lambda connection: standing(connection, limit))
 
 
-def _standing(connection: Connection, limit: int) -> list[dict[str, Any]]:
+def standing(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """As `Conversations.standing`, within a transaction."""
     limits = select(
         keys.c.id, keys.c.name, keys.c.budget_window, keys.c.conversation_budget_nano_usd
     ).where(keys.c.conversation_budget_nano_usd.is_not(None), keys.c.revoked_us.is_(None))

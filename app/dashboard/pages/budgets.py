@@ -1,0 +1,154 @@
+"""Every budget: what is spent, held and left, when it starts again, and if it lasts till then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from app.core.budgets import window_end
+from app.core.zones import microseconds
+from app.dashboard.figures import cells, charts, formats
+from app.dashboard.figures.tables import Column, Line, Records, Table, options
+from app.dashboard.page import Page, View
+from app.store.records.budgets import PACE_DAYS, budget_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from starlette.responses import Response
+
+    from app.dashboard.page import Visit
+    from app.store.records.budgets import Budget
+
+PATH: Final = "/ui/budgets"
+SCOPES: Final = {
+    "global": "all keys",
+    "team": "team",
+    "key": "key",
+    "key_model": "model of a key",
+    "conversation": "conversation",
+}
+MOST_SHOWN: Final = 200
+COLUMNS: Final = (
+    Column("Whose"),
+    Column("Scope"),
+    Column("Budget", hint="Spent, held, left"),
+    Column("Spent", numeric=True, hint="In the current window"),
+    Column("Held", numeric=True, hint="By calls that run"),
+    Column("Left", numeric=True),
+    Column("Of", numeric=True),
+    Column("Starts again", hint="Windows are UTC’s, whatever zone is shown"),
+    Column("A day", numeric=True, hint=f"Mean of the last {PACE_DAYS} whole days, UTC"),
+    Column("Lasts"),
+)
+
+
+async def show(visit: Visit) -> Response:
+    """All that are limited, the one nearest to its limit first; or the same as records."""
+    found = await visit.store.budgets.standing(visit.store.ledger.global_budget)
+    wanted = [each for each in found if _matches(visit, each)]
+    if visit.twin:
+        now_us = microseconds(visit.now)
+        return visit.records(Records([budget_json(each, now_us) for each in wanted]))
+    return await visit.html(
+        "budgets.html",
+        fields=[
+            {"name": "q", "label": "Name", "type": "search"},
+            {"name": "scope", "label": "Scope", "options": options(SCOPES, SCOPES)},
+        ],
+        table=table(visit, wanted[:MOST_SHOWN], more=len(wanted) - MOST_SHOWN),
+    )
+
+
+def _matches(visit: Visit, budget: Budget) -> bool:
+    text, scope = visit.query["q"].casefold(), visit.query["scope"]
+    if scope and scope != budget.kind:
+        return False
+    return text in budget.name.casefold() or text in budget.part.casefold()
+
+
+def table(visit: Visit, found: Sequence[Budget], *, more: int = 0, caption: str = "") -> Table:
+    """The budgets as they are given."""
+    largest = formats.largest(each.limit_nano_usd for each in found)
+    filtered = bool(visit.query.only(("q", "scope")))
+    return Table(
+        caption=caption or "Budgets, the one nearest to its limit first",
+        columns=COLUMNS,
+        lines=[_line(visit, each, largest) for each in found],
+        query=visit.query,
+        note=f"The {len(found)} nearest to it; {more} more in the CSV." if more > 0 else "",
+        empty="No budget matches." if filtered else "Nothing is limited yet.",
+        empty_href=PATH if filtered else "/ui/keys",
+        empty_link="Show all budgets" if filtered else "Give a key a budget",
+        hide_caption=not caption,
+        twins=not caption,
+    )
+
+
+def ends_early(budget: Budget, now: datetime) -> datetime | None:
+    """When it will be used up at the pace of the last days; None: not before it starts again."""
+    left, recent = budget.left_nano_usd, budget.recent_nano_usd
+    if left <= 0:
+        return now
+    if not recent:
+        return None
+    seconds = left * PACE_DAYS * 86_400 // recent
+    resets = window_end(budget.window, now)
+    if resets is None:
+        return now + timedelta(seconds=seconds) if seconds < 366 * 86_400 else None
+    ends = now + timedelta(seconds=min(seconds, 366 * 86_400))
+    return ends if ends < resets else None
+
+
+def _line(visit: Visit, budget: Budget, largest: int) -> Line:
+    href = _href(visit, budget)
+    name = cells.link(href, budget.name, "name") if href else cells.name(budget.name)
+    part = cells.name(budget.part) if budget.part else ""
+    left, recent = budget.left_nano_usd, budget.recent_nano_usd
+    resets = window_end(budget.window, visit.now)
+    a_day = cells.unknown("days are not summed by conversation")
+    if recent is not None:
+        a_day = cells.total(recent // PACE_DAYS)
+    return Line(
+        href=href,
+        cells=(
+            cells.together(name, part),
+            SCOPES[budget.kind],
+            charts.budget_bar(budget.spent_nano_usd, budget.held_nano_usd, budget.limit_nano_usd),
+            cells.total(budget.spent_nano_usd, largest),
+            cells.total(budget.held_nano_usd),
+            cells.total(left, largest),
+            cells.total(budget.limit_nano_usd, largest),
+            "never" if resets is None else cells.time(resets, visit.now, visit.zone),
+            a_day,
+            _lasts(visit, budget),
+        ),
+    )
+
+
+def _lasts(visit: Visit, budget: Budget) -> str:
+    if budget.left_nano_usd <= 0:
+        return cells.badge("used up", "bad", "Calls are refused until it starts again")
+    ends = ends_early(budget, visit.now)
+    if ends is not None:
+        basis = f"At the mean of the last {PACE_DAYS} whole days"
+        return cells.together(
+            cells.badge("ends early", "warn", basis), cells.time(ends, visit.now, visit.zone)
+        )
+    if budget.recent_nano_usd is None:
+        return formats.DASH
+    return cells.badge("lasts", "good")
+
+
+def _href(visit: Visit, budget: Budget) -> str:
+    if budget.kind == "team":
+        return visit.query.elsewhere(f"/ui/teams/{budget.scope_id}")
+    if budget.kind == "conversation":
+        return visit.query.elsewhere("/ui/requests", conversation=budget.part)
+    if budget.kind == "global":
+        return ""
+    return visit.query.elsewhere(f"/ui/keys/{budget.scope_id.partition(':')[0]}")
+
+
+PAGE: Final = Page("budgets", "Budgets", (View(PATH, show, twins=True),), shortcut="b")
