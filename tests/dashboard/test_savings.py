@@ -46,6 +46,23 @@ def test_a_range_without_calls_says_so(served: Gateway) -> None:
         assert operator.get("/ui/savings?from=nonsense").status_code == 400
 
 
+def test_what_if_is_the_admin_apis_report(served: Gateway) -> None:
+    talk(served)
+    day = served.rows()[0]["created_at"][:10]
+    ends = {"from": f"{day[:7]}-01", "to": "2099-01-01"}
+    api = served.admin("POST", "whatif", {**ends, "tiers": {"sonnet": "haiku"}, "cache": "off"})
+    query = f"from={ends['from']}&to={ends['to']}&tier-sonnet=haiku&cache=off"
+    with visitor(served) as operator:
+        assert operator.get(f"/ui/savings/whatif.json?{query}").json() == api
+        page = html.unescape(operator.get(f"/ui/savings/whatif?{query}&go=1").text)
+        assert "What this assumes" not in operator.get("/ui/savings/whatif").text
+        for told in (*api["assumptions"], f'title="${api["actual_usd"]}"'):
+            assert told in page
+        assert operator.get("/ui/savings/whatif?threshold=2").status_code == 400
+        assert operator.get("/ui/savings/whatif?tier-gold=haiku").status_code == 400
+
+
 def test_the_savings_are_accessible_and_fit_a_phone(browser: Browsing, served: Gateway) -> None:
     talk(served)
     check_looks(browser, "/ui/savings", "/ui/savings?range=today&tz=Asia/Kathmandu")
+    check_looks(browser, "/ui/savings/whatif", "/ui/savings/whatif?cache=off&go=1")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
+from app.dashboard.pages import whatif
 from app.store.records.ranges import range_of
 from app.store.records.savings_json import savings_json
 
@@ -218,4 +219,9 @@ def _days(visit: Visit, days: Sequence[OfDay]) -> Table:
     )
 
 
-PAGE: Final = Page("savings", "Savings", (View(PATH, show, twins=True),), shortcut="v")
+PAGE: Final = Page(
+    "savings",
+    "Savings",
+    (View(PATH, show, twins=True), View(f"{PATH}/whatif", whatif.show, twins=True)),
+    shortcut="v",
+)
