@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from app.store.records.fields import Asked, Plain, Usd
 from app.store.records.refusals import REFUSAL_FILTERS
-from app.store.records.requests import COST_SOURCES, FILTERS, SORTS, STATES
+from app.store.records.request_filters import COST_SOURCES, FILTERS, SORTS, STATES
 from app.store.reports.query import GROUPS, SPEND_FILTERS
 from app.store.reports.query import SORTS as SPEND_SORTS
 

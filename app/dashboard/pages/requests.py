@@ -13,9 +13,9 @@ from app.dashboard.page import Page, View
 from app.dashboard.pages import receipts
 from app.store.database.moments import moment
 from app.store.records.model_names import meant_model
+from app.store.records.request_filters import COST_SOURCES, FILTERS, STATES
 from app.store.records.request_table import as_csv
 from app.store.records.request_views import request_json
-from app.store.records.requests import COST_SOURCES, FILTERS, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence

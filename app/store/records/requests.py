@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, select
+from sqlalchemy import Connection, Row, select
 
-from app.core.ended import CostSource
 from app.core.errors import BadRequest, LedgerUnavailable, NotFound
-from app.core.money import MOST_USD, NANO_PER_USD, nano_usd, usd_text
+from app.core.money import MOST_USD, NANO_PER_USD, usd_text
 from app.store.database.engine import Database, FailClosed
 from app.store.database.tables import requests
 from app.store.ledger.corrections import Change, move_rows
 from app.store.ledger.statements import Statements
 from app.store.records import audit
-from app.store.records.fields import clean_text, unknown
+from app.store.records.fields import clean_text
 from app.store.records.outcomes import note_outcome, outcome_of
 from app.store.records.pages import DEFAULT_LIMIT, Listed, Page, before, checked_limit, listed
-from app.store.records.ranges import range_of
 from app.store.records.refusals import RefusalView, refusal_of, refused_request_json
+from app.store.records.request_filters import SORTS, Wanted
 from app.store.records.request_views import (
-    VIEWED,
     VIEWED_WHOLE,
     RequestDetails,
     RequestView,
@@ -29,16 +27,7 @@ from app.store.records.request_views import (
     viewed,
     viewed_whole,
 )
-from app.store.records.tags import has_tag
-from app.store.records.teams import ids_of_team
 
-STATES = ("reserved", "settled", "released", "orphaned")
-FILTERS: Final = (
-    *("key_id", "team", "model", "status", "state", "cost_source", "tag", "user"),
-    *("conversation", "min_cost_usd", "from", "to"),
-)
-SORTS: Final = ("created", "cost")
-COST_SOURCES: Final = get_args(CostSource)
 ROWS_AT_ONCE = 250
 
 
@@ -62,9 +51,12 @@ class Requests:
         Newest first, or dearest first where `sort` is `cost`. Raises BadRequest.
         """
         limit = checked_limit(limit)
-        statement, order = self._sorted(filters or {}, sort)
-        wanted = statement.where(*before(cursor, order, requests.c.id)).limit(limit + 1)
-        rows = await self._database.run(lambda connection: connection.execute(wanted).all())
+        if sort not in SORTS:
+            raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
+        order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
+        after = before(cursor, order, requests.c.id)
+        wanted = Wanted.of(filters or {}, self._database.dialect.name)
+        rows = await self._database.run(lambda c: wanted.rows(c, order, after, limit + 1))
         return listed(rows, limit, viewed, by=order)
 
     async def list(
@@ -161,14 +153,6 @@ class Requests:
 
         return await self._database.write(write)
 
-    def _sorted(self, filters: Mapping[str, str], sort: str) -> tuple[Select[Any], Column[int]]:
-        if sort not in SORTS:
-            raise BadRequest(f"sort must be one of {', '.join(SORTS)}", param="sort")
-        order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
-        conditions = _conditions(filters, self._database.dialect.name)
-        statement = select(*VIEWED).where(*conditions)
-        return statement.order_by(order.desc(), requests.c.id.desc()), order
-
 
 def _cost_of(view: RequestView) -> dict[str, str | None]:
     return {
@@ -176,62 +160,6 @@ def _cost_of(view: RequestView) -> dict[str, str | None]:
         "cost_usd": usd_text(view.cost_nano_usd),
         "cost_source": view.cost_source,
     }
-
-
-def _conditions(filters: Mapping[str, str], dialect: str) -> list[ColumnElement[bool]]:
-    for name in filters:
-        if name not in FILTERS:
-            raise BadRequest(unknown("filter", name, FILTERS), param=name)
-    wanted = {name: clean_text(text) for name, text in filters.items()}
-    columns = {
-        "key_id": requests.c.key_id,
-        "model": requests.c.model,
-        "user": requests.c.end_user,
-        "conversation": requests.c.conversation,
-    }
-    found = range_of(wanted.get("from"), wanted.get("to")).within(requests.c.created_us)
-    found += [column == wanted[name] for name, column in columns.items() if name in wanted]
-    if "team" in wanted:
-        found.append(requests.c.team_id.in_(ids_of_team(wanted["team"])))
-    if "tag" in wanted:
-        found.append(has_tag(wanted["tag"], dialect))
-    if "status" in wanted:
-        found.append(_status(wanted["status"]))
-    if "state" in wanted:
-        found.append(_state(wanted["state"]))
-    if "cost_source" in wanted:
-        found.append(_cost_source(wanted["cost_source"]))
-    if "min_cost_usd" in wanted:
-        found.append(requests.c.cost_nano_usd >= _least(wanted["min_cost_usd"]))
-    return found
-
-
-def _least(usd: str) -> int:
-    try:
-        return nano_usd(usd)
-    except ValueError as error:
-        raise BadRequest(f"min_cost_usd: {error}", param="min_cost_usd") from error
-
-
-def _state(wanted: str) -> ColumnElement[bool]:
-    if wanted not in STATES:
-        raise BadRequest(f"state must be one of {', '.join(STATES)}", param="state")
-    return requests.c.state == wanted
-
-
-def _cost_source(wanted: str) -> ColumnElement[bool]:
-    if wanted not in COST_SOURCES:
-        allowed = ", ".join(COST_SOURCES)
-        raise BadRequest(f"cost_source must be one of {allowed}", param="cost_source")
-    return requests.c.cost_source == wanted
-
-
-def _status(wanted: str) -> ColumnElement[bool]:
-    if wanted in STATES:
-        return requests.c.state == wanted
-    if wanted.isascii() and wanted.isdecimal() and len(wanted) == len("200"):
-        return requests.c.status == int(wanted)
-    raise BadRequest(f"status must be an HTTP status or one of {', '.join(STATES)}", param="status")
 
 
 def _any(connection: Connection, request_id: str) -> RequestDetails | RefusalView:
