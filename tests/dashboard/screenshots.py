@@ -67,7 +67,7 @@ def _save(page: Page, path: str, name: str) -> None:
 
 
 def main() -> None:
-    """Three pictures."""
+    """Four pictures."""
     FOLDER.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -78,6 +78,7 @@ def main() -> None:
         started = playwright.chromium.launch(executable_path=chromium())
         browser = Browsing(served, started)
         with browser.page(size=(1280, 760)) as page:
+            _save(page, "/ui", "overview-light")
             _save(page, "/ui/keys", "keys-light")
         with browser.page(size=(1280, 760), theme="dark") as page:
             _save(page, _dearest(served), "receipt-dark")
