@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.commands import replays
+from app.commands import absent, connect, proof, replays
 from app.commands.environment import database_url
 from app.commands.failure import WRONG_USAGE, CommandFailed
 from app.commands.keys import keys_commands
 from app.commands.output import complain, say, show_json
+from app.commands.teams import teams_commands
 from app.config.problems import ConfigError
 
 app = typer.Typer(
@@ -26,12 +27,17 @@ app = typer.Typer(
 config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 db_commands = typer.Typer(no_args_is_help=True, help="Look after the database.")
 app.add_typer(keys_commands, name="keys")
+app.add_typer(teams_commands, name="teams")
 app.add_typer(config_commands, name="config")
 app.add_typer(db_commands, name="db")
 routing_commands = typer.Typer(no_args_is_help=True, help="Weights of the score, and your labels.")
 app.add_typer(routing_commands, name="routing")
 app.command()(replays.whatif)
 app.command()(replays.reprice)
+for command in (proof.audit, proof.reconcile, connect.connect):
+    app.command()(command)
+for name in absent.COMMANDS:
+    app.command(name, hidden=True, context_settings=absent.ANYTHING)(absent.tell)
 spend_commands = typer.Typer(
     invoke_without_command=True, help="Show what was spent, or why it has changed."
 )

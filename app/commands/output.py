@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
@@ -15,6 +16,7 @@ import orjson
 from app.core.printable import printable, printable_json, printable_lines
 
 PIPED_WIDTH = 240  # what reads a pipe has no edge to wrap at
+MOST_NARROW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,28 @@ def _encodable(text: str, stream: TextIO) -> str:
     """The text, with an escape for each character that the terminal's encoding lacks."""
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def complain_on_terminal(text: str) -> None:
+    """On stderr where a person reads it: what says that a long work has begun."""
+    if sys.stderr.isatty():
+        complain(text)
+
+
+def show_facts(facts: Mapping[str, str]) -> None:
+    """A name and what there is to say of it on each line."""
+    longest = max(map(len, facts), default=0)
+    room = max(width() - longest - 2, MOST_NARROW)
+    for name, text in facts.items():
+        first, *others = _pieces(printable(text), room)
+        say(f"{printable(name).ljust(longest)}  {first}".rstrip())
+        for piece in others:
+            say(f"{' ' * longest}  {piece}")
+
+
+def _pieces(text: str, room: int) -> list[str]:
+    """The text in lines that fit; a word is broken where it is longer than a line."""
+    return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
 
 
 def width() -> int:

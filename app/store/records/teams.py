@@ -16,7 +16,7 @@ from app.store.ledger.following import follow_team
 from app.store.ledger.windows import Sums, budget_fields, current_periods, read_sums
 from app.store.records import audit
 from app.store.records.columns import columns
-from app.store.records.fields import Fields, NewTeam, TeamChange, checked
+from app.store.records.fields import Fields, NewTeam, TeamChange, checked, clean_text
 from app.store.records.pages import DEFAULT_LIMIT, Page, before, checked_limit, page
 
 
@@ -68,6 +68,17 @@ class Teams:
     async def get(self, team_id: str) -> dict[str, Any]:
         """Raises NotFound."""
         return await self._database.run(lambda connection: _read(connection, team_id))
+
+    async def named(self, name_or_id: str) -> str:
+        """The team's id.  Raises NotFound."""
+
+        def read(connection: Connection) -> str:
+            found = connection.execute(ids_of_team(clean_text(name_or_id.strip()))).scalar()
+            if found is None:
+                raise NotFound(f"there is no team {name_or_id!r}")
+            return str(found)
+
+        return await self._database.run(read)
 
     async def update(
         self, team_id: str, fields: Fields, *, actor: str = audit.ADMIN
