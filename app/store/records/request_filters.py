@@ -87,12 +87,23 @@ class Wanted:
                 ids = {"ids": texts(few, connection.dialect)}
                 fitting = statement.where(among(requests.c.id, "ids", connection.dialect))
                 return connection.execute(fitting, ids).all()
-        rules = self._rules(indexed=not narrowing and not by_cost)
-        if by_cost:
+        is_plain = not narrowing and not by_cost
+        rules = self._rules(indexed=is_plain or (by_cost and self._is_unusual))
+        if by_cost and not self._is_unusual:
             found = connection.execute(statement.where(*rules, _DEAR)).all()
             if len(found) == limit:
                 return found
         return connection.execute(statement.where(*rules)).all()
+
+    @property
+    def _is_unusual(self) -> bool:
+        """Only calls that have an index of their own, and that may all have cost nothing."""
+        wanted = self.filters
+        return (
+            wanted.get("status", "200") not in ("200", "settled", "reserved")
+            or wanted.get("state", "settled") not in ("settled", "reserved")
+            or wanted.get("cost_source", "computed") != "computed"
+        )
 
     def _few(self, connection: Connection) -> Sequence[str] | None:
         """The ids of all that fit; None for more than `most_few`."""
@@ -121,7 +132,7 @@ class Wanted:
         found += [column(EQUAL[name]) == wanted[name] for name in EQUAL if name in wanted]
         if "team" in wanted:
             found.append(column("team_id").in_(ids_of_team(wanted["team"])))
-        if "tag" in wanted and not indexed:
+        if "tag" in wanted and (not indexed or self._is_unusual):
             found.append(has_tag(wanted["tag"], self.dialect))
         if "status" in wanted:
             found += _status(wanted["status"], column, indexed=indexed)
