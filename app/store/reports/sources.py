@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, Text, func, or_, select
@@ -42,13 +42,17 @@ _TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`by` are the groups that are no time, `time` the shortest of those that are."""
+    """`by` are the groups that are no time, `time` the shortest of those that are.
+
+    `only`: what is wanted of a group `by`, if not all of it.
+    """
 
     by: Sequence[str]
     time: str | None
     filters: Mapping[str, str]
     clock: Clock
     sums: Sequence[str]
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def parts(connection: Connection, asked: Asked) -> list[Select[Any]]:
@@ -205,6 +209,7 @@ class _Source:
             when = _time(asked.time, moment, asked.clock, self._dialect).label(TIME)
             by, grouped = [when, *by], [when, *grouped]
         chosen = select(*by, *(total.label(name) for name, total in sums.items()))
+        chosen = chosen.where(*(columns[name].in_(ids) for name, ids in asked.only.items()))
         return chosen.group_by(*(column.element for column in grouped)) if grouped else chosen
 
 

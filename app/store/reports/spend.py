@@ -30,9 +30,11 @@ from app.store.database.rollup_tables import HOUR, MODEL, OTHERS, OWN, label_rol
 from app.store.database.tables import keys, teams
 from app.store.records.fields import clean_text, unknown
 from app.store.records.ranges import range_of
+from app.store.reports import page_times
 from app.store.reports.query import (
     GROUPS,
     OTHERS_SHOWN,
+    PLAIN_SUMS,
     SORTED_SUMS,
     SORTS,
     SPEND_FILTERS,
@@ -82,11 +84,16 @@ def read(connection: Connection, query: SpendQuery) -> SpendReport:
     if not query.groups:
         rows = [SpendRow({}, {}, totals)] if totals.requests else []
         return SpendReport((), rows, totals)
-    statement, order = _statement(connection, query, asked, order_after)
+    paged = query.limit is not None and query.latencies
+    summed = replace(asked, sums=PLAIN_SUMS) if paged else asked
+    statement, order = _statement(connection, query, summed, order_after)
     found = connection.execute(statement).all()
     more = query.limit is not None and len(found) > query.limit
-    shown = found[: query.limit] if more else found
-    cursor = _cursor(query, shown[-1], order) if more else None
+    page = found[: query.limit] if more else found
+    cursor = _cursor(query, page[-1], order) if more else None
+    shown = [dict(row._mapping) for row in page]  # noqa: SLF001
+    if paged and shown:
+        page_times.add(connection, asked, shown, _grouped)
     return SpendReport(query.groups, _rows(connection, query, asked, shown), totals, cursor)
 
 
@@ -207,11 +214,10 @@ def _mark(query: SpendQuery) -> str:
 
 
 def _rows(
-    connection: Connection, query: SpendQuery, asked: Asked, rows: Sequence[Row[Any]]
+    connection: Connection, query: SpendQuery, asked: Asked, rows: Sequence[Mapping[Any, Any]]
 ) -> list[SpendRow]:
     found = []
-    for row in rows:
-        fields = row._mapping  # noqa: SLF001
+    for fields in rows:
         when = {} if asked.time is None else _times(asked, fields[TIME])
         group = {
             name: when[name] if name in TIMES else _shown(name, fields[name])
