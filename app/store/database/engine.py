@@ -34,6 +34,12 @@ class Database(Protocol):
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a function that reads: all that it reads is of one moment."""
 
+    async def report(self, fn: Callable[[Connection], T]) -> T:
+        """Run a function that may read for long: on connections that no call needs.
+
+        It is stopped in the database too once nobody waits for it.
+        """
+
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run a function that may write; committed when this returns."""
 
@@ -75,6 +81,9 @@ class FailClosed:
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         return await _available(self._database.run(fn))
+
+    async def report(self, fn: Callable[[Connection], T]) -> T:
+        return await _available(self._database.report(fn))
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         return await _available(self._database.write(fn))

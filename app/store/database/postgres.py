@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTIONS = 4
+REPORTING_CONNECTIONS = 2
 COMMAND_TIMEOUT_S = 15
 BEHIND_PGBOUNCER = "behind PgBouncer, add pgbouncer=true to the database's URL"
 DURABLE = {"jit": "off", "synchronous_commit": "on"}
@@ -38,12 +39,18 @@ class PostgresDatabase:
         self._reading = _engine(self.url, options, DURABLE).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._reporting = _engine(
+            self.url, options, DURABLE, connections=REPORTING_CONNECTIONS
+        ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writing = _engine(self.url, options, DURABLE | BY_INDEX)
         self._locally = _set_locally(DURABLE | BY_INDEX) if options.pooled else None
         self.dialect = self._writing.dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         return await _in_transaction(self._reading, fn)
+
+    async def report(self, fn: Callable[[Connection], T]) -> T:
+        return await _in_transaction(self._reporting, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         if self._locally is None:
@@ -69,6 +76,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._reading.dispose()
+        await self._reporting.dispose()
         await self._writing.dispose()
 
 
@@ -127,7 +135,12 @@ def _unnamed() -> str:
     return ""
 
 
-def _engine(url: URL, options: PostgresOptions, settings: Mapping[str, str]) -> AsyncEngine:
+def _engine(
+    url: URL,
+    options: PostgresOptions,
+    settings: Mapping[str, str],
+    connections: int = CONNECTIONS,
+) -> AsyncEngine:
     # Imported here: SQLite needs neither asyncio's engine nor the driver.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
@@ -148,7 +161,7 @@ def _engine(url: URL, options: PostgresOptions, settings: Mapping[str, str]) -> 
         }
     return create_async_engine(
         url,
-        pool_size=CONNECTIONS,
+        pool_size=connections,
         pool_recycle=1_800,
         pool_timeout=options.connect_timeout_s,
         connect_args=connect,

@@ -6,7 +6,9 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READERS = 4
+REPORTERS = 2
 BUSY_TIMEOUT_MS = 10_000
 
 
@@ -41,6 +44,7 @@ class SqliteDatabase:
         self._reading = _sqlite_engine(url, "BEGIN")
         self._writing = _sqlite_engine(url, "BEGIN IMMEDIATE")
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._reporters = ThreadPoolExecutor(REPORTERS, "sqlite-reporter")
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._written: Connection | None = None
         self.dialect = self._writing.dialect
@@ -48,6 +52,16 @@ class SqliteDatabase:
     async def run(self, fn: Callable[[Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, _in_transaction, self._reading, fn)
+
+    async def report(self, fn: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        stopping = _Stopping()
+        reading = partial(_in_transaction, self._reading, partial(stopping.during, fn))
+        try:
+            return await loop.run_in_executor(self._reporters, reading)
+        except asyncio.CancelledError:
+            stopping.stop()
+            raise
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         return (await _finished(self._writer.submit(self._write, fn))).result()
@@ -94,6 +108,7 @@ class SqliteDatabase:
 
     def _shut_down(self) -> None:
         self._readers.shutdown()
+        self._reporters.shutdown()
         self._writer.shutdown()
         if self._written is not None:
             self._written.close()
@@ -102,6 +117,34 @@ class SqliteDatabase:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+class _Stopping:
+    """Interrupts what a connection does, as long as it does it for the one who asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Any = None
+        self._stopped = False
+
+    def during(self, fn: Callable[[Connection], T], connection: Connection) -> T:
+        """Call the function with its connection, unless it is too late."""
+        with self._lock:
+            if self._stopped:
+                raise TimeoutError("nobody waits for this report")
+            self._running = connection.connection.driver_connection
+        try:
+            return fn(connection)
+        finally:
+            with self._lock:
+                self._running = None
+
+    def stop(self) -> None:
+        """It is not waited for any more."""
+        with self._lock:
+            self._stopped = True
+            if self._running is not None:
+                self._running.interrupt()
 
 
 async def _finished(work: Future[T]) -> Future[T]:
@@ -131,7 +174,9 @@ def _sqlite_engine(url: URL, begin: str) -> Engine:
     # A class without an adapter is asked for its own with each value, which raises inside.
     sqlite3.register_adapter(type(None), lambda none: none)
     sqlite3.register_adapter(bool, int)
-    engine = create_engine(url, pool_size=READERS, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        url, pool_size=READERS + REPORTERS, connect_args={"check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own

@@ -56,7 +56,7 @@ class Requests:
         order = requests.c.cost_nano_usd if sort == "cost" else requests.c.created_us
         after = before(cursor, order, requests.c.id)
         wanted = Wanted.of(filters or {}, self._database.dialect.name)
-        rows = await self._database.run(lambda c: wanted.rows(c, order, after, limit + 1))
+        rows = await self._database.report(lambda c: wanted.rows(c, order, after, limit + 1))
         return listed(rows, limit, viewed, by=order)
 
     async def list(

@@ -116,7 +116,7 @@ class SavingsReports:
 
     async def read(self, within: Range, zone: tzinfo = UTC) -> Savings:
         """Of calls that were answered, by the time of their hold; days are of `zone`."""
-        return await self._database.run(lambda connection: _read(connection, within, zone))
+        return await self._database.report(lambda connection: _read(connection, within, zone))
 
 
 def _read(connection: Connection, within: Range, zone: tzinfo) -> Savings:

@@ -30,7 +30,7 @@ class SpendChanges:
 
     async def both(self, before: Range, after: Range) -> tuple[dict[str, Spent], dict[str, Spent]]:
         """Finished calls by model; a range has both of its ends."""
-        return await self._database.run(lambda c: (_spent(c, before), _spent(c, after)))
+        return await self._database.report(lambda c: (_spent(c, before), _spent(c, after)))
 
 
 def _spent(connection: Connection, within: Range) -> dict[str, Spent]:

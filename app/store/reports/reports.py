@@ -22,8 +22,8 @@ class Reports:
         A call with two tags is in two rows but once in the totals. Raises BadRequest.
         """
         asked = spend.checked(query or SpendQuery())
-        return await self._database.run(lambda connection: spend.read(connection, asked))
+        return await self._database.report(lambda connection: spend.read(connection, asked))
 
     async def reconcile(self) -> dict[str, Any]:
         """`{"consistent": …, "requests": n, "differences": […]}` over the whole ledger."""
-        return await self._database.run(reconcile)
+        return await self._database.report(reconcile)
