@@ -13,6 +13,7 @@ from app.commands.environment import database_url
 from app.commands.failure import WRONG_USAGE, CommandFailed
 from app.commands.keys import keys_commands
 from app.commands.output import complain, say, show_json
+from app.commands.requests import requests_commands
 from app.commands.teams import teams_commands
 from app.config.problems import ConfigError
 
@@ -28,6 +29,7 @@ config_commands = typer.Typer(no_args_is_help=True, help="Look at the configurat
 db_commands = typer.Typer(no_args_is_help=True, help="Look after the database.")
 app.add_typer(keys_commands, name="keys")
 app.add_typer(teams_commands, name="teams")
+app.add_typer(requests_commands, name="requests")
 app.add_typer(config_commands, name="config")
 app.add_typer(db_commands, name="db")
 routing_commands = typer.Typer(no_args_is_help=True, help="Weights of the score, and your labels.")

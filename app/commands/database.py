@@ -11,13 +11,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.commands.failure import CommandFailed, WrongUsage
+from app.commands.output import complain
 from app.core.errors import BadRequest, GatewayError
 from app.store.database.engine import Database, is_current, open_database
 from app.store.database.migrate import migrate
+from app.store.database.stamp import is_simulated
 from app.store.database.url import parsed
 from app.store.database.url import shown as url_shown
 
 T = TypeVar("T")
+SIMULATED = "SIMULATED: this ledger is the simulated upstream's; its money is play money."
 UPGRADE_FIRST = "has not the tables of this version; run: tollkeeper db upgrade"
 
 
@@ -80,6 +83,8 @@ async def _on_migrated(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
         if not await is_current(database):
             await reach(database)
             raise CommandFailed(f"the database {shown(url)} {UPGRADE_FIRST}")
+        if await is_simulated(database):
+            complain(SIMULATED)
         return await work(database)
     finally:
         await database.close()

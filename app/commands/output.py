@@ -55,6 +55,12 @@ def complain_on_terminal(text: str) -> None:
         complain(text)
 
 
+def say_wrapped(text: str) -> None:
+    """A sentence in as many lines as it needs."""
+    for piece in _pieces(printable(text), max(width(), MOST_NARROW)):
+        say(piece)
+
+
 def show_facts(facts: Mapping[str, str]) -> None:
     """A name and what there is to say of it on each line."""
     longest = max(map(len, facts), default=0)
@@ -97,6 +103,13 @@ def _write_json(text: str, indent: int | None) -> None:
     if _encodable(shown, sys.stdout) != shown:
         shown = json.dumps(orjson.loads(text), indent=indent)
     _write(shown, sys.stdout)
+
+
+def show_csv(text: str) -> None:
+    """Rows of CSV as they are for a file or a pipe; on a terminal nothing of it is a command."""
+    shown = printable_lines(text.replace("\r\n", "\n")) if sys.stdout.isatty() else text
+    sys.stdout.write(_encodable(shown, sys.stdout))
+    sys.stdout.flush()
 
 
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:

@@ -34,6 +34,12 @@ async def stamped(database: Database, wanted: Kind) -> Kind:
     return await database.write(read_or_set)
 
 
+async def is_simulated(database: Database) -> bool:
+    """Whether the database is stamped as the simulator's; it is left as it is."""
+    found = await database.run(lambda connection: connection.scalar(select(stamp.c.kind)))
+    return found == "simulated"
+
+
 def _kind(text: str) -> Kind:
     for kind in get_args(Kind):
         if text == kind:
