@@ -118,6 +118,9 @@ def test_what_callers_wrote_commands_no_terminal(spent: Path, by: str) -> None:
         ledger.execute("UPDATE requests SET tags = ? WHERE tags LIKE '%red%'", [tags])
         nasty = "\x9b2J\u202euser"
         ledger.execute("UPDATE requests SET end_user = ? WHERE end_user = 'user'", [nasty])
+        for label, like in (("\x1b[31mred", "=red"), ("a\nb", "=ab"), (nasty, "=user")):
+            row = "UPDATE label_rollups SET label = ? WHERE label LIKE ?"
+            ledger.execute(row, [f"={label}", like])
     for options in ((), ("--json",)):
         out = run(spent, "spend", "--by", by, *options, COLUMNS="120").out
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out)
