@@ -125,16 +125,28 @@ def spend(  # noqa: PLR0913 - every option is one
         ),
     ] = "key",
     since: Annotated[
-        str | None, typer.Option("--from", metavar="D", help="first day or moment, UTC")
+        str | None, typer.Option("--from", metavar="D", help="first day or moment")
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="D", help="the day or moment after the last, UTC")
+        str | None, typer.Option("--to", metavar="D", help="the day or moment after the last")
     ] = None,
     key: Annotated[str | None, typer.Option(help="one key's: its id, name or prefix")] = None,
     team: Annotated[str | None, typer.Option(help="one team's: its id or name")] = None,
     model: Annotated[str | None, typer.Option(help="one model's: a tier, an id or alias")] = None,
     user: Annotated[str | None, typer.Option(help="one end user's")] = None,
     tag: Annotated[str | None, typer.Option(help="calls with a tag, such as env=prod")] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--tz", metavar="ZONE", help="days of a zone such as Europe/Berlin; UTC else"),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="of the rows of --json; - before it: the greatest first"
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="so many rows at most")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="all columns, for a spreadsheet")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what was spent, or why it has changed."""
@@ -142,8 +154,8 @@ def spend(  # noqa: PLR0913 - every option is one
         return
     from app.commands import spend as spent  # noqa: PLC0415
 
-    wanted = spent.Wanted(by, since, until, key, team, model, user, tag)
-    spent.spend(wanted, as_json=as_json)
+    wanted = spent.Wanted(by, since, until, key, team, model, user, tag, zone, sort, limit)
+    spent.spend(wanted, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

@@ -177,3 +177,42 @@ def test_an_empty_ledger_is_no_failure(folder: Path) -> None:
     assert run(folder, "spend").lines() == ["Nothing was spent yet."]
     report = run(folder, "spend", "--json").json()
     assert (report["data"], report["total_cost_usd"]) == ([], "0.00")
+
+
+def test_rows_begin_with_the_dearest_and_can_be_sorted_otherwise_and_cut(spent: Path) -> None:
+    def names(*options: str) -> list[str]:
+        report = run(spent, "spend", *options, "--json").json()
+        return [row["key_name"] for row in report["data"]]
+
+    assert names() == ["mine", "other"]
+    assert names("--sort", "cost_usd") == ["other", "mine"]
+    assert names("--limit", "1") == ["mine"]
+    ended = run(spent, "spend", "--limit", "1")
+    assert "The first 1 rows of more" in ended.out
+    assert ended.lines()[-1] == "Total: 0.017500001 USD"
+    assert run(spent, "spend", "--sort", "shoe").code == 2
+
+
+def test_days_have_bars_where_there_is_room(spent: Path) -> None:
+    wide = run(spent, "spend", "--by", "day", COLUMNS="120").out
+    assert "#" * 40 in wide
+    assert "#" not in run(spent, "spend", "--by", "day", COLUMNS="80").out
+    assert "#" not in run(spent, "spend", "--by", "key", COLUMNS="120").out
+
+
+def test_days_can_be_those_of_another_zone(spent: Path) -> None:
+    ended = run(spent, "spend", "--by", "day", "--tz", "Pacific/Kiritimati")
+    assert ended.lines()[-1] == "Total: 0.017500001 USD, days of Pacific/Kiritimati"
+    ended = run(spent, "spend", "--tz", "Mars/Base")
+    assert ended.code == 2
+    assert "is no time zone" in ended.err
+
+
+def test_spend_as_csv_has_every_column_exactly(spent: Path) -> None:
+    head, *rows = run(spent, "spend", "--csv").out.splitlines()
+    assert head.startswith("key,key_name,requests,errors,cost_usd,")
+    assert [row.split(",")[1:5] for row in rows] == [
+        ["mine", "2", "0", "0.015000001"],
+        ["other", "1", "0", "0.0025"],
+    ]
+    assert run(spent, "spend", "--csv", "--json").code == 2
