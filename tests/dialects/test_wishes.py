@@ -125,16 +125,13 @@ BEGUN: list[dict[str, Any]] = [
 ASKED_ON: Message = {"role": "user", "content": [{"type": "text", "text": CONTINUE}]}
 
 
-def test_an_answer_that_was_begun_is_asked_to_go_on_behind_the_last_breakpoint() -> None:
+def test_an_answer_that_was_begun_is_asked_to_go_on_in_a_turn_of_its_own() -> None:
     fields = {"model": "auto", "max_tokens": 9, "response_format": {"type": "json_object"}}
     call = chat.parse(orjson.dumps({**fields, "messages": BEGUN}))
     body = sent(call.request)
     question, begun, asked_on = body["messages"]
     assert question["content"] == LONG
-    marked = {"type": "ephemeral"}
-    assert begun["content"] == [
-        {"type": "text", "text": "The answer is", "cache_control": marked},
-    ]
+    assert begun["content"] == "The answer is"
     assert [block["text"] for block in asked_on["content"]] == [*call.request.wishes, CONTINUE]
 
 

@@ -124,7 +124,7 @@ def test_an_orphans_charge_is_its_bound_until_somebody_knows_better(
         (newest, *_) = running.first.admin("GET", "audit")["data"]
         assert (newest["action"], newest["target"]) == ("request.settle", row["id"])
         assert newest["details"] == {
-            "before": {"state": "settled", "cost_usd": "0.000361", "cost_source": "estimated"},
+            "before": {"state": "orphaned", "cost_usd": "0.000361", "cost_source": "estimated"},
             "after": {"state": "settled", "cost_usd": "0.0001", "cost_source": "corrected"},
         }
         for cost in ("0.0002", "-1", "NaN", 0.5):
