@@ -15,6 +15,7 @@ from app.store.database.moments import iso_text
 
 KEPT_ACROSS_PAGES: Final = ("from", "to", "range", "tz")
 MOST_CHARS: Final = 500
+YEARS: Final = (1970, 4000)
 PRESETS: Final = (
     ("today", "Today"),
     ("7d", "7 days"),
@@ -181,11 +182,14 @@ def _preset(name: str, zone: Zone, now: datetime) -> Period:
 def _moment(text: str, zone: Zone, param: str) -> datetime:
     try:
         when = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        return (when if when.tzinfo else when.replace(tzinfo=zone.info)).astimezone(UTC)
+        moment = (when if when.tzinfo else when.replace(tzinfo=zone.info)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadRequest(
             f"{param} is not a date or an ISO 8601 time: {text[:50]!r}", param=param
         ) from error
+    if not YEARS[0] <= moment.year < YEARS[1]:  # the ranges beside it are times as well
+        raise BadRequest(f"{param} must lie between {YEARS[0]} and {YEARS[1]}", param=param)
+    return moment
 
 
 def _midnight(local: datetime, zone: Zone) -> datetime:

@@ -138,6 +138,8 @@ def test_a_comparison_tells_why_the_sum_changed_and_its_effects_add_up(served: G
         ("by=key,model,day", "By: two groups are as many as a page shows"),
         ("from=yesterday", "From is not a date"),
         ("tz=Mars", "is no time zone"),
+        ("to=0001-01-01", "To must lie between 1970 and 4000"),
+        ("from=9999-12-31", "From must lie between 1970 and 4000"),
     ],
 )
 def test_what_a_page_cannot_be_asked_is_said(served: Gateway, query: str, told: str) -> None:
