@@ -17,6 +17,7 @@ from app.core.printable import printable, printable_json, printable_lines
 
 PIPED_WIDTH = 240  # what reads a pipe has no edge to wrap at
 MOST_NARROW = 20
+DASHBOARD = "Its dashboard is at {}/ui: log in with the master key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.commands.environment import served_database_url, told
 from app.commands.failure import CommandFailed, WrongUsage
 from app.commands.first_start import FirstKeys, prepare
 from app.commands.master_key import MasterKey, master_key
-from app.commands.output import boxed, say
+from app.commands.output import DASHBOARD, boxed, say
 from app.commands.signals import end_on_signals
 from app.commands.workers import GoodConfig, Workers
 from app.config.destinations import traced
@@ -255,6 +255,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             say(f"Tollkeeper is ready on {self._address}")
+            say(DASHBOARD.format(self._address))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("draining", extra={"running": len(self.server_state.tasks)})

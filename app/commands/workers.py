@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.commands.output import say
+from app.commands.output import DASHBOARD, say
 from app.config.problems import ConfigError
 from app.main import GOOD_CONFIG_VARIABLE
 from app.wiring import Boot, policy_of
@@ -100,6 +100,7 @@ class Workers(Multiprocess):
         self._started_s = dict.fromkeys(range(len(self.processes)), now_s)
         if all(process.wait_until_ready(START_S) for process in self.processes):
             say(f"Tollkeeper is ready on {self._address} with {len(self.processes)} workers")
+            say(DASHBOARD.format(self._address))
             return
         self.failed = any(process.exitcode == STARTUP_FAILURE for process in self.processes)
         if self.failed:
