@@ -10,7 +10,7 @@ from typing import Any
 from app.commands.catalog import settings_with_all_on
 from app.commands.environment import told
 from app.commands.output import say, show_json
-from app.config.catalog import build_catalog
+from app.config.catalog import build_catalog, routing_rules
 from app.config.destinations import traced
 from app.config.names import config_warnings
 from app.config.prices import bundled_books
@@ -24,6 +24,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
     environ = told()
     settings = read_settings(settings_file(config, environ), environ)
     traced(settings, environ)
+    routing_rules(settings)
     books = bundled_books()
     catalog = build_catalog(settings_with_all_on(config), books)
     offered = build_catalog(settings, books)

@@ -21,7 +21,7 @@ from app.commands.diagnoses import (
 from app.commands.environment import database_url, told
 from app.commands.failure import CommandFailed
 from app.commands.output import say, show_json
-from app.config.catalog import build_catalog
+from app.config.catalog import build_catalog, routing_rules
 from app.config.destinations import traced
 from app.config.prices import bundled_books
 from app.config.problems import ConfigError
@@ -56,6 +56,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
         environ = told()
         settings = read_settings(settings_file(config, environ), environ)
         traced(settings, environ)
+        routing_rules(settings)
         catalog = build_catalog(settings, bundled_books())
         url = database_url()
     except ConfigError as error:

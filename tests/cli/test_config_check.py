@@ -57,3 +57,10 @@ def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
     ended = run(tmp_path, "config", "check", "--config", "nowhere.yaml")
     assert ended.code == 2
     assert "nowhere.yaml" in ended.err
+
+
+def test_a_file_of_weights_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("routing: {weights: nowhere.yaml}\n")
+    ended = run(tmp_path, "config", "check")
+    assert ended.code == 2
+    assert "nowhere.yaml: No such file or directory" in ended.err

@@ -125,6 +125,13 @@ def test_a_config_that_cannot_be_used_is_the_only_line(folder: Path) -> None:
     assert "server.max_bodybytes" in found["config"][1]
 
 
+def test_a_file_of_weights_that_is_none_is_a_config_that_cannot_be_used(folder: Path) -> None:
+    (folder / "config.yaml").write_text("routing: {weights: nowhere.yaml}\n")
+    found = looked(folder, "http://127.0.0.1:1", 1)
+    assert bad(found) == list(found) == ["config"]
+    assert "nowhere.yaml" in found["config"][1]
+
+
 def test_no_upstream_at_all_is_told_unless_it_is_simulated(folder: Path) -> None:
     told = run(folder, "doctor")
     assert told.code == 1
