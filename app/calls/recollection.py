@@ -82,6 +82,7 @@ class Recollection:
             least_tokens=prepared.model.limits.min_cacheable_tokens,
             date=course.date,
             told=course.told,
+            is_free=charge.is_free,
         )
         return miss_of(self.recalled, prepared.request, answer)
 

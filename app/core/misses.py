@@ -58,7 +58,8 @@ class Read:
     """What an answer tells of the cache.
 
     `model` answered, at `upstream`; it caches no prompt below `least_tokens`. `date` is the
-    vendor's own clock; `told` is what the vendor names as the reason.
+    vendor's own clock; `told` is what the vendor names as the reason. What `is_free` was charged
+    nothing for.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Read:
     least_tokens: int
     date: str | None = None
     told: str | None = None
+    is_free: bool = False
 
 
 def miss_of(known: Recalled, sent: Request, answer: Read) -> Miss | None:
@@ -84,7 +86,7 @@ def miss_of(known: Recalled, sent: Request, answer: Read) -> Miss | None:
     if usage.cache_read_tokens >= last.tokens:
         return None
     reason = _why(known, last, sent, answer)
-    if reason is MissReason.BELOW_MINIMUM:
+    if reason is MissReason.BELOW_MINIMUM or answer.is_free:
         return Miss(reason)
     return Miss(reason, missed_nano_usd(usage, answer.prices, last.tokens))
 

@@ -205,6 +205,28 @@ def test_a_miss_that_nothing_explains_is_unknown(talk: Talk, upstream: Simulated
     assert told(talk.say(MORE)) == ("unknown", usd(6_000 * WRITTEN_NOT_READ))
 
 
+@pytest.mark.parametrize(
+    ("category", "cost", "miss"),
+    [
+        (None, "0.00", "0.00"),
+        ("bio", usd(6_002 * 3_750 + 6 * 3_000), usd(6_000 * WRITTEN_NOT_READ)),
+    ],
+)
+def test_a_refusal_misses_at_what_it_is_charged(
+    talk: Talk, upstream: Simulated, category: str | None, cost: str, miss: str
+) -> None:
+    talk.say(HELLO)
+    upstream.replies(
+        {
+            "stop_reason": "refusal",
+            "content": [],
+            "stop_details": {"type": "refusal", "category": category},
+        }
+    )
+    refused = talk.say(HELLO, system=[text(f"12:04 {SYSTEM}", mark=True)])
+    assert (refused["cost_usd"], told(refused)) == (cost, ("system_changed", miss))
+
+
 def test_the_hour_long_part_is_dearer_and_lives_longer(
     served: Gateway, upstream: Simulated
 ) -> None:
