@@ -6,6 +6,7 @@ Whatever the prompt's length, only the beginning and the end of the turn are rea
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.core.request import as_blocks
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from app.core.measure import Measure
     from app.core.request import Block, Message, Request
-
-    Lexicon = Mapping[str, tuple[str, ...]]
 
 HEAD_CHARS = 3_000
 TAIL_CHARS = 1_000
@@ -45,7 +44,9 @@ MEASURED = (
 """What is counted without a list of words."""
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NAME = re.compile(r"(?<=[a-z,] )[A-Z]")
+# Of each ASCII character: a letter in lower case, or a blank for whatever else.
+_LETTERS = "".join(chr(n).lower() if chr(n).isalpha() else " " for n in range(128))
+_NAME = re.compile(r" (?<=[a-z,] )[A-Z]")  # the blank first: it is looked for fast
 _NOTATION = re.compile(r"\\[a-zA-Z]+|[=^≤≥≠≈∑∏∫√∈∀∃∞→]|\$[^$\s\d][^$\n]{0,80}\$")
 _SNAKE = re.compile(r"_[a-z]")
 _CODE = (
@@ -55,23 +56,47 @@ _CODE = (
 # One look for what every notation, and every piece of code, has in it: most texts have nothing.
 _MAY_HOLD_NOTATION = re.compile(r"[\\=^≤≥≠≈∑∏∫√∈∀∃∞→$]")
 _MAY_HOLD_CODE = re.compile(r"[`_=>:;{(]|\n")
+_HOLDS_CODE = re.compile("|".join([*map(re.escape, _CODE), _SNAKE.pattern]))
 _ENTRY = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # written without blanks
 _ENDS = frozenset(".!?:;)]}>`\"'*|。！？")  # noqa: RUF001 - as Chinese and Japanese end theirs
 
 
+class Lexicon:
+    """Which features a word counts for; words stand in lower case.
+
+    What was counted in the last `kept` texts is remembered.
+    """
+
+    def __init__(self, features: Mapping[str, tuple[str, ...]], kept: int = 0) -> None:
+        self._features = features
+        self.counts = lru_cache(kept)(self._counts) if kept else self._counts
+
+    def _counts(self, text: str) -> Mapping[str, int]:
+        """How many words of the text count for each feature that has any."""
+        features, counts = self._features, dict[str, int]()
+        for word in filter(features.__contains__, words_of(text)):
+            for name in features[word]:
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+def words_of(text: str) -> list[str]:
+    """Its runs of letters, in lower case."""
+    if text.isascii():
+        return text.translate(_LETTERS).split()
+    return _WORD.findall(text.lower())
+
+
 def counted(request: Request, size: Measure, turn: Lexicon, system: Lexicon) -> dict[str, int]:
     """Every feature that is there, by its name.
 
-    `turn` says which features a word of the last user turn counts for, `system` the same of the
-    system prompt; words stand in lower case.
+    `turn` is asked for the words of the last user turn, `system` for those of the system prompt.
     """
-    counts: dict[str, int] = {}
     text = clipped(_last_texts(request.messages))
-    _count_words(text, turn, counts)
-    if system and request.system:
-        given = " ".join(_texts(request.system[:4]))[:SYSTEM_CHARS]
-        _count_words(given, system, counts)
+    counts = dict(turn.counts(text))
+    if request.system:
+        counts.update(system.counts(" ".join(_texts(request.system[:4]))[:SYSTEM_CHARS]))
     _count_marks(text, counts)
     _count_shape(request, size, counts)
     return {name: n for name, n in counts.items() if n > 0}
@@ -112,14 +137,6 @@ def _texts(blocks: Iterable[Block]) -> Iterable[str]:
             yield block["text"]
 
 
-def _count_words(text: str, lexicon: Lexicon, counts: dict[str, int]) -> None:
-    words = _WORD.findall(text.lower())
-    for word in lexicon.keys() & words:
-        times = words.count(word)
-        for name in lexicon[word]:
-            counts[name] = counts.get(name, 0) + times
-
-
 def _count_marks(text: str, counts: dict[str, int]) -> None:
     words = len(text.split())
     counts["words"] = words if text.isascii() else words + len(_UNSPACED.findall(text)) // 2
@@ -128,7 +145,7 @@ def _count_marks(text: str, counts: dict[str, int]) -> None:
     counts["names"] = len(_NAME.findall(text))
     if _MAY_HOLD_NOTATION.search(text):
         counts["notation"] = len(_NOTATION.findall(text))
-    if _MAY_HOLD_CODE.search(text):
+    if _MAY_HOLD_CODE.search(text) and _HOLDS_CODE.search(text):
         counts["code"] = sum(map(text.count, _CODE)) + len(_SNAKE.findall(text))
     if "\n" in text:
         counts["asked"] += len(_ENTRY.findall(text))

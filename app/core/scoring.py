@@ -7,7 +7,7 @@ from functools import cached_property
 from math import log1p
 from typing import TYPE_CHECKING, Literal
 
-from app.core.features import counted
+from app.core.features import Lexicon, counted
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DIGITS = 4  # of what is shown and kept
 MOST_IN_A_TABLE = 512
+SYSTEM_PROMPTS_KEPT = 512  # what was counted in them: most calls come with one of a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,14 @@ class Weights:
         }
 
     @cached_property
-    def turn_words(self) -> Mapping[str, tuple[str, ...]]:
+    def turn_words(self) -> Lexicon:
         """The features that each word of the last user turn counts for."""
-        return self._words_of("turn")
+        return Lexicon(self._words_of("turn"))
 
     @cached_property
-    def system_words(self) -> Mapping[str, tuple[str, ...]]:
+    def system_words(self) -> Lexicon:
         """The same of the system prompt."""
-        return self._words_of("system")
+        return Lexicon(self._words_of("system"), SYSTEM_PROMPTS_KEPT)
 
     def _words_of(self, part: str) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}

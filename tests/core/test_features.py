@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.config.weights import shipped_weights
-from app.core.features import clipped, counted
+from app.core.features import Lexicon, clipped, counted, words_of
 from app.core.measure import measure
 from app.core.request import Block, Request
 
@@ -41,6 +44,51 @@ TURNS = [
 @pytest.mark.parametrize(("text", "expected"), TURNS)
 def test_what_stands_in_the_last_user_turn_is_counted(text: str, expected: dict[str, int]) -> None:
     assert count(asks(user(text))) == expected
+
+
+WORDS = [
+    ("It isn't 2nd_place:\tDo,it", ["it", "isn", "t", "nd", "place", "do", "it"]),
+    (
+        "D\u00c9J\u00c0 vu\u2014na\u00efve\u00b2 \u0663x",
+        ["d\u00e9j\u00e0", "vu", "na\u00efve\u00b2", "x"],
+    ),
+    ("\u8bc1\u660e it", ["\u8bc1\u660e", "it"]),
+    ("1_2", []),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WORDS)
+def test_a_word_is_a_run_of_letters(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+SOME_TEXT = st.text(st.one_of(st.sampled_from("aZ _-.9\n\x1c\x85\u0130"), st.characters()))
+
+
+@given(SOME_TEXT)
+def test_words_are_the_same_in_every_alphabet(text: str) -> None:
+    assert words_of(text) == re.findall(r"[^\W\d_]+", text.lower())
+
+
+@given(st.text(st.sampled_from("aB, _(){}=!>-:;`\ndefclassimport ")))
+@example("a B C, D")
+@example("a_b\ndef f();\n    def g")
+@example("```a !== b => c::d")
+def test_names_and_code_are_counted_wherever_they_stand(text: str) -> None:
+    pieces = ["```", "()", "==", "!=", "->", "=>", "::", ";\n", "{\n", "\ndef ", "\n    def "]
+    code = sum(text.count(piece) for piece in (*pieces, "\nclass ", "\nimport "))
+    found = count(asks(user(text)))
+    assert found.get("code", 0) == code + len(re.findall("_[a-z]", text))
+    assert found.get("names", 0) == len(re.findall("(?<=[a-z,] )[A-Z]", text))
+
+
+def test_the_words_of_a_system_prompt_are_counted_alike_each_time() -> None:
+    turn, system = Lexicon({"why": ("reasons",)}), Lexicon({"be": ("role", "being")}, kept=1)
+    for text, times in (("Be, be", 2), ("Be, be", 2), ("be", 1), ("Be, be", 2)):
+        request = replace(asks(user("Why?")), system=({"type": "text", "text": text},))
+        found = counted(request, measure(request), turn, system)
+        assert found == {"reasons": 1, "words": 1, "asked": 1, "role": times, "being": times}
+        found.clear()
 
 
 def test_the_last_user_turn_with_a_text_counts_behind_results_of_tools() -> None:
