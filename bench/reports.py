@@ -32,9 +32,9 @@ from app.store.reports.query import SpendQuery
 from app.store.reports.reports import Reports
 
 BEFORE = "2026_11_30_2242"
-KEYS, TEAMS, USERS, TAGS = 200, 8, 2_000, 42
+KEYS, TEAMS, USERS, TAGS, PREFIXES = 200, 8, 2_000, 42, 60
 US_PER_DAY = 86_400_000_000
-AT_ONCE = 250_000
+AT_ONCE = 20_000
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n"
     " WHERE i + 1 < {after})",
@@ -42,7 +42,7 @@ NUMBERS = {
 }
 # Each column by the row's number: figures that look random and are the same in every run.
 COLUMNS = {
-    "id": "'req_' || i",
+    "id": "'req_' || ({start} + i * {apart})",
     "key_id": f"'key_' || (i * 7919 % 104729 % {KEYS})",
     "team_id": f"'team_' || (i * 7919 % 104729 % {KEYS} % {TEAMS})",
     "process_id": "'proc_1'",
@@ -53,18 +53,36 @@ COLUMNS = {
     "requested_model": "'auto'",
     "model": "CASE WHEN i % 10 < 6 THEN 'claude-haiku-4-5-20251001'"
     " WHEN i % 10 < 9 THEN 'claude-sonnet-4-6' ELSE 'claude-opus-5-5' END",
-    "route_reason": "'default'",
-    "routing": """'{{"tier":"haiku","score":0.2,"reason":"default"}}'""",
-    "cache_plan": """'{{"placed":["system"],"callers":0,"ttl":"5m","why":"auto"}}'""",
+    "route_reason": "CASE WHEN i % 4 = 0 THEN 'default' ELSE 'classified' END",
+    "routing": """'{{"tier":"haiku","score":0.2,"reason":"default","threshold":0.5,"features":"""
+    """{{"chars":[812,0.1],"messages":[3,0.05],"tools":[0,0],"lists":[1,0.05]}}}}'""",
+    "cache_plan": """'{{"placed":' || CASE WHEN i % 3 = 0 THEN '[]' ELSE '["system"]' END"""
+    """ || ',"lifetimes":["5m"],"callers":' || i % 8 / 7 || ',"ttl":"5m","why":"auto"}}'""",
     "upstream": "'anthropic'",
     "stream": "{true}",
     "end_user": f"'user_' || (i * 6151 % 98317 % {USERS})",
     "tags": f"""CASE WHEN i % 3 = 0 THEN NULL ELSE '["tag_' || (i * 31 % 1009 % {TAGS})"""
     """ || '","env=' || CASE WHEN i % 4 = 0 THEN 'test' ELSE 'prod' END || '"]' END""",
+    "conversation": "CASE WHEN i % 5 > 0 THEN 'conversation_' || (i / 60 * 5 + i % 5) END",
     "reserved_nano_usd": "5000000",
     "attempts": "CASE WHEN i % 50 = 0 THEN 2 ELSE 1 END",
+    "attempt_details": """'[{{"upstream":"anthropic","model":"claude-haiku-4-5-20251001","""
+    """"status":200,"error":null,"message":null,"latency_ms":' || (200 + i * 101 % 9001)"""
+    """ || ',"request_id":"' || i || '","charged":false,"cost_usd":"0.01","basis":"usage"}}]'""",
     "input_tokens": "i * 17 % 4001",
     "output_tokens": "i * 13 % 907",
+    "cache_read_tokens": "CASE WHEN i % 3 > 0 THEN i * 19 % 20011 ELSE 0 END",
+    "cache_write_5m_tokens": "CASE WHEN i % 12 = 1 THEN i * 23 % 20011 ELSE 0 END",
+    "cache_savings_nano_usd": "CASE WHEN i % 12 = 1 THEN -250 * (i * 23 % 20011)"
+    " WHEN i % 3 > 0 THEN 900 * (i * 19 % 20011) ELSE 0 END",
+    "routing_savings_nano_usd": "CASE WHEN i % 4 > 0 THEN 4000 * (i * 17 % 4001) ELSE 0 END",
+    "prefix": "CASE WHEN i % 7 = 0 THEN NULL WHEN i % 29 = 0 THEN 'once_' || i"
+    f" ELSE 'prefix_' || (i * 271 % 997 % {PREFIXES}) END",
+    "cache_miss_reason": "CASE WHEN i % 40 = 1 THEN 'expired' WHEN i % 40 = 2"
+    " THEN 'system_changed' END",
+    "cache_miss_nano_usd": "CASE WHEN i % 40 IN (1, 2) THEN 900 * (i * 19 % 20011) END",
+    "rates": """'{{"model":"claude-haiku-4-5-20251001","usd_per_token":{{"input":"0.000001","""
+    """"output":"0.000005","cache_read":"0.0000001"}},"source":"book","day":"2026-10-01"}}'""",
     "cost_nano_usd": "CASE WHEN i % 101 = 0 THEN 0 ELSE 1000 * (i * 7907 % 1000003) END",
     "output_nano_usd": "CASE WHEN i % 101 = 0 THEN 0 ELSE 1000 * (i * 7907 % 1000003) END",
     "cost_source": "CASE WHEN i % 101 = 0 THEN NULL WHEN i % 997 = 0 OR i % 5003 = 0"
@@ -202,7 +220,7 @@ async def measured(url: str, rounds: int) -> dict[str, float]:
 
 
 async def make(url: str, rows: int, days: int) -> None:
-    database = open_database(url)
+    database = open_database(url, patient=True)
     began_s = time.monotonic()
     try:
         await seed(database, rows, days)

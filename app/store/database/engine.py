@@ -55,9 +55,10 @@ class Database(Protocol):
         """Close every connection and give the claim back."""
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, patient: bool = False) -> Database:
     """`sqlite:///…` (its folders are made, the file is for its owner alone) or `postgresql://…`.
 
+    A `patient` one may write for hours: what changes a whole ledger is not to be given up.
     Raises ValueError for any other URL or parameter, without its secrets; connects when first used.
     """
     try:
@@ -68,7 +69,7 @@ def open_database(url: str) -> Database:
     if backend == "sqlite" and wanted.database not in (None, "", ":memory:"):
         return SqliteDatabase(wanted.set(drivername="sqlite"))
     if backend in ("postgresql", "postgres"):
-        return PostgresDatabase(wanted)
+        return PostgresDatabase(wanted, patient=patient)
     raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {shown(url)}")
 
 

@@ -26,7 +26,7 @@ def migrate(url: str) -> None:
 
 
 async def _migrate(url: str) -> None:
-    database = open_database(url)
+    database = open_database(url, patient=True)
     try:
         await database.write(upgrade)
     finally:

@@ -32,9 +32,13 @@ BY_INDEX = dict.fromkeys(("enable_hashjoin", "enable_mergejoin", "enable_seqscan
 class PostgresDatabase:
     """asyncpg; any number of processes, the database is the arbiter."""
 
-    def __init__(self, url: URL) -> None:
-        """Raises ValueError for a parameter of the URL that is not supported."""
+    def __init__(self, url: URL, *, patient: bool = False) -> None:
+        """A `patient` one writes as the planner thinks best, for as long as that takes.
+
+        Raises ValueError for a parameter of the URL that is not supported.
+        """
         options = postgres_options(url)
+        settings = DURABLE if patient else DURABLE | BY_INDEX
         self.url = options.place.set(drivername="postgresql+asyncpg")
         self._reading = _engine(self.url, options, DURABLE).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -42,8 +46,9 @@ class PostgresDatabase:
         self._reporting = _engine(
             self.url, options, DURABLE, connections=REPORTING_CONNECTIONS
         ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writing = _engine(self.url, options, DURABLE | BY_INDEX)
-        self._locally = _set_locally(DURABLE | BY_INDEX) if options.pooled else None
+        timeout_s = None if patient else COMMAND_TIMEOUT_S
+        self._writing = _engine(self.url, options, settings, timeout_s=timeout_s)
+        self._locally = _set_locally(settings) if options.pooled else None
         self.dialect = self._writing.dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
@@ -139,7 +144,9 @@ def _engine(
     url: URL,
     options: PostgresOptions,
     settings: Mapping[str, str],
+    *,
     connections: int = CONNECTIONS,
+    timeout_s: float | None = COMMAND_TIMEOUT_S,
 ) -> AsyncEngine:
     # Imported here: SQLite needs neither asyncio's engine nor the driver.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
@@ -147,7 +154,7 @@ def _engine(
     connect = {
         **options.connect,
         "timeout": options.connect_timeout_s,
-        "command_timeout": COMMAND_TIMEOUT_S,
+        "command_timeout": timeout_s,
         "server_settings": {**settings, **options.settings},
     }
     if (

@@ -108,3 +108,18 @@ async def test_a_ledger_behind_a_pooler_sets_everything_within_its_transaction(
     assert await till.database.write(lambda c: c.execute(count).scalar_one()) == 0
     assert (await till.reports.reconcile())["differences"] == []
     await close_till(till)
+
+
+async def test_what_changes_a_whole_ledger_is_planned_freely_and_never_given_up(
+    postgres_url: str,
+) -> None:
+    def told(connection: Connection) -> tuple[str, float | None]:
+        by_hash = str(connection.execute(text("SHOW enable_hashjoin")).scalar_one())
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        return by_hash, driver._config.command_timeout
+
+    for patient, expected in ((True, ("on", None)), (False, ("off", 15))):
+        database = open_database(postgres_url, patient=patient)
+        assert await database.write(told) == expected
+        await database.close()
