@@ -19,6 +19,7 @@ from app.core.errors import (
 )
 from app.dialects.anthropic.wire import USUAL_HEADERS
 from app.upstream.anthropic.connections import Connections
+from app.upstream.anthropic.posts import MOST_BYTES, Answered, Posts, are_fit_for
 from app.upstream.anthropic.transport import (
     CONNECT_SHARE,
     ERROR_PATIENCE_S,
@@ -52,7 +53,7 @@ class AiohttpTransport:
     def __init__(self, options: UpstreamOptions) -> None:
         self._base_url = options.base_url.rstrip("/")
         self._proxy = options.proxy
-        self._urls: dict[str, URL] = {}
+        self._ways: dict[str, tuple[URL, Posts | None]] = {}
         self._headers = {
             **_credentials(options),
             "content-type": "application/json",
@@ -71,13 +72,19 @@ class AiohttpTransport:
         connections.begin()
         begun_s = time.monotonic()
         try:
-            answer = await session.post(
-                self._urls.get(path) or self._url(path),
-                data=body if len(body) <= BYTES_SENT_AT_ONCE else BytesIO(body),
-                headers=None if headers is USUAL_HEADERS else headers,
-                timeout=self._limits,
-                allow_redirects=False,
-            )
+            added = None if headers is USUAL_HEADERS else headers
+            url, posts = self._ways.get(path) or self._way(path, session, connections)
+            head = posts.head(added) if posts and len(body) <= MOST_BYTES else None
+            if posts and head is not None:
+                answer: aiohttp.ClientResponse | Answered = await posts.post(head, body)
+            else:
+                answer = await session.post(
+                    url,
+                    data=body if len(body) <= BYTES_SENT_AT_ONCE else BytesIO(body),
+                    headers=added,
+                    timeout=self._limits,
+                    allow_redirects=False,
+                )
         except NEVER_WRITTEN as error:
             told = type(error).__name__  # its text may hold the key
             raise APIConnectionError(f"{UNFIT}: {told}") from None
@@ -99,9 +106,14 @@ class AiohttpTransport:
         if self._opened is not None:
             await self._opened[0].close()
 
-    def _url(self, path: str) -> URL:
-        url = self._urls[path] = URL(self._base_url + path)
-        return url
+    def _way(
+        self, path: str, session: aiohttp.ClientSession, connections: Connections
+    ) -> tuple[URL, Posts | None]:
+        url, posts = URL(self._base_url + path), None
+        if self._proxy is None and are_fit_for(url):
+            posts = Posts(session, connections, url, self._limits, MOST_READ_BYTES)
+        self._ways[path] = url, posts
+        return url, posts
 
     def _open(self) -> tuple[aiohttp.ClientSession, Connections]:
         connections = Connections()
@@ -120,7 +132,9 @@ class AiohttpTransport:
 class AiohttpAnswer:
     """See Answer."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, answer: aiohttp.ClientResponse | Answered, headers: Mapping[str, str]
+    ) -> None:
         self.headers = headers
         self._answer = answer
 
@@ -146,7 +160,7 @@ def _credentials(options: UpstreamOptions) -> Mapping[str, str]:
     return {"x-api-key": options.api_key}
 
 
-async def _error_body(answer: aiohttp.ClientResponse, patience_s: float) -> bytes:
+async def _error_body(answer: aiohttp.ClientResponse | Answered, patience_s: float) -> bytes:
     """As much of an error's body as comes: its status already says what happened."""
     body = b""
     try:
