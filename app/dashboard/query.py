@@ -115,9 +115,9 @@ class Query:
         kept = {name: self.given.get(name) for name in KEPT_ACROSS_PAGES}
         return _url(path, {**kept, **{name.rstrip("_"): value for name, value in given.items()}})
 
-    def twin(self, kind: str) -> str:
-        """The URL of the same data as `csv` or `json`."""
-        return _url(f"{self.path}.{kind}", dict(self.given))
+    def twin(self, kind: str, of: str = "") -> str:
+        """The URL of the same data as `csv` or `json`; `of` one table of several."""
+        return _url(f"{self.path}.{kind}", {**self.given, "of": of})
 
     def ranged(self, period: Period | None) -> str | None:
         """The page's URL for another range; None where there is none."""

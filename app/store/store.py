@@ -17,6 +17,7 @@ from app.store.records.refusals import Refusals
 from app.store.records.replays import Replays
 from app.store.records.repricings import Repricings
 from app.store.records.requests import Requests
+from app.store.records.routed import RoutingReports
 from app.store.records.savings import SavingsReports
 from app.store.records.spend_changes import SpendChanges
 from app.store.records.standing import Standings
@@ -44,6 +45,7 @@ class Store:
     spend_changes: SpendChanges
     reports: Reports
     savings: SavingsReports
+    routed: RoutingReports
     audit: Audit
     standings: Standings
     processes: Processes
@@ -73,6 +75,7 @@ def store_over(
         spend_changes=SpendChanges(database),
         reports=Reports(database),
         savings=SavingsReports(database),
+        routed=RoutingReports(database),
         audit=Audit(database),
         standings=Standings(database),
         processes=Processes(database),

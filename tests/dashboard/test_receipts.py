@@ -180,6 +180,18 @@ def test_a_receipts_sum_is_the_ledgers_cost(served: Gateway) -> None:
         assert product == Decimal(line["amount_usd"])
 
 
+def test_a_receipt_tells_what_each_feature_added_to_the_score(served: Gateway) -> None:
+    request_id = call(served, served.key(), model="auto")
+    features = served.row(request_id)["routing"]["features"]
+    with visitor(served) as operator:
+        page = operator.get(f"/ui/requests/{request_id}").text
+    for name, (counted, added) in features.items():
+        row = page.partition(f'<th scope="row">{name.replace("_", " ")}</th>')[2]
+        cells = [text.partition("<")[0] for text in row.split(">")[1:4:2]]
+        assert cells == [f"{counted:,}", f"{added:+.3f}"]
+    assert features
+
+
 def test_the_list_is_the_admin_apis_list_and_its_csv_runs_nothing(served: Gateway) -> None:
     request_id = call(served, served.key())
     with visitor(served) as operator:

@@ -39,6 +39,29 @@ def test_the_two_halves_are_the_admin_apis_for_the_same_range(served: Gateway) -
         assert told in page
 
 
+def test_tiers_scores_and_outcomes_are_the_admin_apis(served: Gateway) -> None:
+    talk(served)
+    row = next(row for row in served.rows() if row["requested_model"] == "auto")
+    served.admin("POST", f"requests/{row['id']}/outcome", {"ok": False})
+    api = served.admin("GET", "savings")["routing"]
+    with visitor(served) as operator:
+        page = html.unescape(operator.get("/ui/savings").text)
+        twins = {
+            of: list(csv.DictReader(io.StringIO(operator.get(f"/ui/savings.csv?of={of}").text)))
+            for of in ("tiers", "scores", "routes", "marks", "misses", "days")
+        }
+        assert operator.get("/ui/savings.json?of=tiers").json()["data"] == api["by_tier"]
+        assert operator.get("/ui/savings.csv?of=shoes").status_code == 400
+    assert [line["cost_usd"] for line in twins["tiers"]] == [t["cost_usd"] for t in api["by_tier"]]
+    (said,) = [tier for tier in api["by_tier"] if tier["not_ok"]]
+    assert said["tier"] == served.row(row["id"])["routing"]["tier"]
+    assert said["by_auto"] == sum(int(line[said["tier"]] or 0) for line in twins["scores"])
+    assert "threshold 0.5" in page
+    for tier in api["by_tier"]:
+        assert f'title="${tier["cost_usd"]}"' in page
+    assert "Reports of two tiers are needed" in page
+
+
 def test_a_range_without_calls_says_so(served: Gateway) -> None:
     with visitor(served) as operator:
         page = operator.get("/ui/savings?from=2020-01-01&to=2020-02-01").text

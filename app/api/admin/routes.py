@@ -192,10 +192,11 @@ async def spend(
 
 @router.get("/savings", response_model=SavingsReport)
 async def savings(running: Running, asked: Annotated[SavingsQuery, Query()]) -> Response:
-    """What caching and routing saved or lost, by marks, prefix, reason, route and day."""
+    """What caching and routing saved or lost, by marks, prefix, reason, route, tier and day."""
     zone = zone_named(asked.tz)
     within = range_of(asked.since, asked.until, zone=zone)
-    return _json(savings_json(await running.store.savings.read(within, zone)))
+    found = await running.store.savings.read(within, zone)
+    return _json(savings_json(found, await running.store.routed.read(within)))
 
 
 @router.get("/reconcile", response_model=answers.Reconciliation)

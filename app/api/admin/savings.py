@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from app.api.admin.answers import Answer, Tally, Usd
 
 
@@ -53,10 +57,38 @@ class RouteFigures(Answer):
     lost_usd: Usd
 
 
+class TierFigures(Answer):
+    """Calls by the tier that they were sent to; `-`: their callers named a model."""
+
+    tier: str
+    requests: Tally
+    by_auto: Annotated[Tally, Field(description="Of them, those that `auto` decided.")]
+    cost_usd: Usd
+    saved_usd: Usd
+    ok: Annotated[Tally, Field(description="Answers that were reported as good.")]
+    not_ok: Tally
+
+
+class ScoreFigures(Answer):
+    """Calls that `auto` decided with a score of at least `from` and below `to`."""
+
+    since: Annotated[float, Field(alias="from")]
+    until: Annotated[float, Field(alias="to")]
+    requests_by_tier: dict[str, Tally]
+    ok: Tally
+    not_ok: Tally
+
+
 class Routing(Answer):
+    """The thresholds are the least and the most that a score of the range was held against."""
+
     saved_usd: Usd
     lost_usd: Usd
     by_route: list[RouteFigures]
+    by_tier: list[TierFigures]
+    by_score: list[ScoreFigures]
+    least_threshold: float | None
+    most_threshold: float | None
 
 
 class DayFigures(Answer):

@@ -136,27 +136,6 @@ def stacked_days(
     )
 
 
-def histogram(counts: Sequence[int], label: str, mark: int | None = None) -> Markup:
-    """Counts in buckets of equal width; `mark` is the bucket before which a line stands."""
-    width, height = 360, 96
-    top = max(*counts, 1) if counts else 1
-    step = width / max(len(counts), 1)
-    bars = [
-        Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="s1"/>').format(
-            place * step + 1, height - value * height / top, max(step - 2, 1), value * height / top
-        )
-        for place, value in enumerate(counts)
-    ]
-    line = Markup()
-    if mark is not None:
-        line = Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"/>').format(
-            mark * step, height
-        )
-    return Markup(
-        '<svg class="histogram" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>'
-    ).format(width, height, label, Markup().join(bars), line)
-
-
 def _axis(ceiling: int, width: int, height: int, bottom: int, left: int) -> Markup:
     lines = []
     for part in (0, 1, 2):

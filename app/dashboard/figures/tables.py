@@ -48,6 +48,7 @@ class Table:
     """What a page shows. `footer` is as a line; `empty` says what to do when there are no lines.
 
     `sort` is the order as a column names it; `next_cursor` leads on, `note` says what is shown.
+    `of` is what the page's twins are asked for it by, where it is one of several.
     """
 
     caption: str
@@ -63,6 +64,7 @@ class Table:
     empty_link: str = ""
     hide_caption: bool = False
     twins: bool = True
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,11 +148,9 @@ def models(row: RequestView) -> Markup:
 
 def features(routing: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What was counted in the request, and what it added to the score."""
-    adds = routing.get("adds") or {}
-    counts = routing.get("counts") or routing.get("features") or {}
     return [
-        (str(name).replace("_", " "), str(value), f"{adds[name]:+.3f}" if name in adds else "")
-        for name, value in counts.items()
+        (str(name).replace("_", " "), formats.count(counted), f"{added:+.3f}")
+        for name, (counted, added) in (routing.get("features") or {}).items()
     ]
 
 

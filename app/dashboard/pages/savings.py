@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from starlette.responses import Response
 
+from app.core.errors import BadRequest
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
-from app.dashboard.pages import whatif
+from app.dashboard.pages import routed, whatif
 from app.store.records.ranges import range_of
 from app.store.records.savings_json import savings_json
 
@@ -64,24 +66,47 @@ DAY_COLUMNS: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """The page; `.json` is the admin API's report, `.csv` its prefixes."""
+    """The page; `.json` is the admin API's report; `of` asks for one table, prefixes as CSV."""
     period = visit.query.period(visit.now, "30d")
     ends = period.filters()
     within = range_of(ends.get("from"), ends.get("to"))
-    reading = visit.store.savings.read(within, visit.zone.info)
+    savings = visit.store.savings.read(within, visit.zone.info)
+    routing = visit.store.routed.read(within)
     if visit.twin:
-        shown = savings_json(await reading)
-        if visit.twin == "json":
-            return Response(orjson.dumps(shown), media_type="application/json")
-        return visit.records(Records(shown["caching"]["by_prefix"]))
-    read = await visit.soon(reading)
+        return _twin(visit, savings_json(await savings, await routing))
+    read, shared = await asyncio.gather(visit.soon(savings), visit.soon(routing))
     found: Savings | None = read.value
     return await visit.html(
         "savings.html",
         period=period,
         report=read,
         found=None if found is None else _parts(visit, found),
+        shared=shared,
+        routed=None if shared.value is None else routed.parts(visit, shared.value),
     )
+
+
+def _twin(visit: Visit, report: dict[str, Any]) -> Response:
+    """All of the report, or the rows of one table.  Raises BadRequest."""
+    caching, routing = report["caching"], report["routing"]
+    tables = {
+        "prefixes": caching["by_prefix"],
+        "marks": caching["by_marks"],
+        "misses": caching["by_reason"],
+        "routes": routing["by_route"],
+        "tiers": routing["by_tier"],
+        "scores": routing["by_score"],
+        "days": report["by_day"],
+    }
+    name = visit.query["of"]
+    if name and name not in tables:
+        raise BadRequest(f"of must be one of {', '.join(tables)}", param="of")
+    if visit.twin == "json" and not name:
+        return Response(orjson.dumps(report), media_type="application/json")
+    rows = tables[name or "prefixes"]
+    if visit.twin == "csv" and name == "scores":
+        rows = [{**each, **each.pop("requests_by_tier")} for each in rows]
+    return visit.records(Records(rows))
 
 
 def _parts(visit: Visit, found: Savings) -> dict[str, Any]:
@@ -121,7 +146,7 @@ def _marks(visit: Visit, found: Sequence[OfMarks]) -> Table:
         lines=[Line((MARKS.get(m.marks, m.marks), *_figures(m, largest))) for m in found],
         query=visit.query,
         empty="No call was answered in this range.",
-        twins=False,
+        of="marks",
     )
 
 
@@ -142,6 +167,7 @@ def _prefixes(visit: Visit, found: Sequence[OfPrefix]) -> Table:
         ],
         query=visit.query,
         empty="No call of this range had tools or a system prompt.",
+        of="prefixes",
     )
 
 
@@ -163,7 +189,7 @@ def _reasons(visit: Visit, found: Sequence[OfReason]) -> Table:
         ],
         query=visit.query,
         empty="No miss in this range.",
-        twins=False,
+        of="misses",
     )
 
 
@@ -186,7 +212,7 @@ def _routes(visit: Visit, found: Sequence[OfRoute]) -> Table:
         ],
         query=visit.query,
         empty="Nothing was saved by routing in this range.",
-        twins=False,
+        of="routes",
     )
 
 
@@ -215,7 +241,7 @@ def _days(visit: Visit, days: Sequence[OfDay]) -> Table:
         ],
         query=visit.query,
         empty="No call was answered in this range.",
-        twins=False,
+        of="days",
     )
 
 

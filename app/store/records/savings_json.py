@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.core.money import usd_text
+from app.store.records.routed import BUCKETS, OfScore, OfTier, Routed
 from app.store.records.savings import CacheSums, OfDay, OfRoute, Savings
 
 ESTIMATES: Final = (
@@ -15,8 +16,8 @@ ESTIMATES: Final = (
 )
 
 
-def savings_json(found: Savings) -> dict[str, Any]:
-    """The report as JSON, its amounts as texts."""
+def savings_json(found: Savings, routed: Routed) -> dict[str, Any]:
+    """The reports as JSON, their amounts as texts."""
     reasons = [
         {
             "reason": each.reason,
@@ -47,6 +48,10 @@ def savings_json(found: Savings) -> dict[str, Any]:
             "saved_usd": usd_text(sum(each.saved_nano_usd for each in found.routes)),
             "lost_usd": usd_text(sum(each.lost_nano_usd for each in found.routes)),
             "by_route": [_route(each) for each in found.routes],
+            "by_tier": [tier_json(each) for each in routed.tiers],
+            "by_score": [score_json(each) for each in routed.scores] if routed.by_auto else [],
+            "least_threshold": routed.least_threshold,
+            "most_threshold": routed.most_threshold,
         },
         "by_day": [_day(each) for each in found.days],
         "estimates": list(ESTIMATES),
@@ -88,4 +93,28 @@ def _day(each: OfDay) -> dict[str, Any]:
         "cache_saved_usd": usd_text(each.cache_saved_nano_usd),
         "routing_saved_usd": usd_text(each.routing_saved_nano_usd),
         "miss_usd": usd_text(each.missed_nano_usd),
+    }
+
+
+def tier_json(each: OfTier) -> dict[str, Any]:
+    """A tier, `-` for models that were named."""
+    return {
+        "tier": each.tier,
+        "requests": each.requests,
+        "by_auto": each.by_auto,
+        "cost_usd": usd_text(each.cost_nano_usd),
+        "saved_usd": usd_text(each.saved_nano_usd),
+        "ok": each.ok,
+        "not_ok": each.not_ok,
+    }
+
+
+def score_json(each: OfScore) -> dict[str, Any]:
+    """Scores from `from` to below `to`."""
+    return {
+        "from": each.place / BUCKETS,
+        "to": (each.place + 1) / BUCKETS,
+        "requests_by_tier": dict(sorted(each.by_tier.items())),
+        "ok": each.ok,
+        "not_ok": each.not_ok,
     }
