@@ -100,7 +100,13 @@ def _weights(settings: Settings) -> Weights:
     named = settings.routing.weights
     if named is None:
         return shipped_weights()
-    return read_weights(Path(settings.document.file).parent / named)
+    file = Path(settings.document.file).parent / named
+    if not file.is_file():
+        path = ("routing", "weights")
+        line = settings.document.line(path)
+        problem = Problem(path_text(path), repr(named), "a file of weights beside this one", line)
+        raise ConfigError(settings.document.file, [problem])
+    return read_weights(file)
 
 
 def cache_rules(settings: Settings) -> CacheRules:

@@ -63,4 +63,4 @@ def test_a_file_of_weights_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("routing: {weights: nowhere.yaml}\n")
     ended = run(tmp_path, "config", "check")
     assert ended.code == 2
-    assert "nowhere.yaml: No such file or directory" in ended.err
+    assert "config.yaml, line 1: routing.weights: 'nowhere.yaml'; allowed: a file of" in ended.err

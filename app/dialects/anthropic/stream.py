@@ -98,12 +98,12 @@ class StreamTap:
             self._note_text(text)
 
     def _note_block(self, block: object) -> None:
-        """A block's opening is output too: the tool's name, or text that came at once."""
+        """A block may open with text that came at once; a tool's name is none."""
         self.meter.begun = True
         if isinstance(block, Mapping):
             if block.get("type") == "fallback":
                 self.meter.declined.extend(declined_in([block]))
-            for field in ("name", "text", "thinking"):
+            for field in ("text", "thinking"):
                 text = block.get(field)
                 if isinstance(text, str) and text:
                     self._note_text(text)

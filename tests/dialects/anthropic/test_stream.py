@@ -63,16 +63,16 @@ def test_a_cut_stream_counts_the_bytes_that_could_be_seen_and_a_margin() -> None
             delta("signature_delta", "signature", "abcdefgh"),  # not output
             opens("text", text=""),
             text("Grüße"),  # 7 bytes
-            opens("tool_use", id="toolu_1", name="weather", input={}),  # 7 bytes
+            opens("tool_use", id="toolu_1", name="weather", input={}),  # no input yet
             delta("input_json_delta", "partial_json", '{"a":1}'),  # 7 bytes
             delta("citations_delta", "citation", "x"),
             {"type": "content_block_stop", "index": 0},
         ],
         0.0,
     )
-    assert tap.meter.visible_bytes == 24
-    # 24 bytes and 64 tokens that may have been written and not sent
-    assert tap.meter.estimate(10_000, 0.0) == Usage(input_tokens=100, output_tokens=88)
+    assert tap.meter.visible_bytes == 17
+    # 17 bytes and 64 tokens that may have been written and not sent
+    assert tap.meter.estimate(10_000, 0.0) == Usage(input_tokens=100, output_tokens=81)
     assert tap.meter.estimate(20, 0.0) == Usage(input_tokens=100, output_tokens=20)
 
 
