@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from app.core.known_features import (
     ADVISOR,
-    FIELDS,
     TOOL_USE_TOKENS,
     UNBOUNDED_USES,
     known_tool,
     max_uses,
+    unbounded_fields,
 )
 from app.core.money import PICO_PER_NANO, NanoUsd, round_up
 from app.core.other_models import unfit_fields
@@ -290,10 +290,9 @@ def _unbounded(request: Request, size: Measure, served: Sequence[Block]) -> tupl
     if not (request.options or served or size.unknown):
         return ()
     options = request.options
-    fields = [n for n, given in options.items() if given and FIELDS.get(n) == "unbounded"]
     tools = [
         f"tools.{tool.get('name') or tool.get('type')}"[:MOST_NAME_CHARS]
         for tool in served
         if not _has_bound(tool)
     ]
-    return (*size.unknown, *fields, *unfit_fields(options), *tools)
+    return (*size.unknown, *unbounded_fields(options), *unfit_fields(options), *tools)

@@ -191,6 +191,15 @@ TOOL_REFERENCES: Final = frozenset(
 TOOL_DEFINITION: Final = "tool_definition"
 
 
+def unbounded_fields(options: Mapping[str, object]) -> list[str]:
+    """Those of the body that have no bound and that it does ask for: an empty object asks, too."""
+    return [
+        name
+        for name, given in options.items()
+        if FIELDS.get(name) == "unbounded" and given not in (None, False, [])
+    ]
+
+
 def known_tool(kind: object) -> KnownTool:
     """What bounds a tool of this `type`; a tool without one is the caller's own."""
     if kind is None:
