@@ -315,9 +315,13 @@ def by_key_and_model(rows: list[dict[str, Any]]) -> dict[tuple[str, str], Decima
 
 @pytest.mark.usefixtures("bag")
 def test_the_command_prints_the_admin_api_s_report(served: Gateway) -> None:
+    """Whoever names no order gets the dearest first on the command line."""
     printed = run(served.folder, "spend", "--by", "key,model,day", "--json").json()
-    assert printed == served.admin("GET", "spend?group_by=key,model,day")
+    assert printed == served.admin("GET", "spend?group_by=key,model,day&sort=-cost_usd")
     assert len(printed["data"]) >= 6
+    asked = run(served.folder, "spend", "--by", "key,model,day", "--sort", "key", "--json").json()
+    assert asked == served.admin("GET", "spend?group_by=key,model,day&sort=key")
+    assert asked["data"] != printed["data"]
 
 
 def test_each_key_has_spent_what_its_rows_cost(served: Gateway, bag: Bag) -> None:
