@@ -15,16 +15,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, bindparam, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
 Values: TypeAlias = Sequence[Any]
 """One row's values, in a fixed order."""
+
+
+@cache
+def dialect_named(name: str) -> Dialect:
+    """For statements that are compiled once for every database of that kind."""
+    if name == "sqlite":
+        return sqlite.dialect()
+    return PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 class Prepared:

@@ -27,7 +27,7 @@ from app.store.ledger.holds import OpenHold
 from app.store.ledger.leases import Lease
 from app.store.ledger.process import Process
 from app.store.ledger.readiness import Readiness
-from app.store.ledger.statements import Statements
+from app.store.ledger.statements import statements_for
 from app.store.ledger.windows import GlobalBudget
 from app.store.ledger.writer import BatchWriter
 
@@ -48,7 +48,7 @@ class SqlLedger:
         self._database = database
         self._process = Process(
             f"proc_{secrets.token_hex(8)}",
-            Statements(database.dialect),
+            statements_for(database.dialect),
             global_budget or GlobalBudget(),
         )
         self._writer = BatchWriter(database, self._process, watcher)

@@ -20,7 +20,7 @@ from app.store.database.engine import Database, clock_us
 from app.store.database.moments import US_PER_S
 from app.store.database.tables import requests
 from app.store.ledger.corrections import Change, move_rows
-from app.store.ledger.statements import Statements
+from app.store.ledger.statements import statements_for
 
 MOST_AT_ONCE = 64
 ASKING_S = 60  # then whoever asks is taken for lost
@@ -43,7 +43,7 @@ class Lookups:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = Statements(database.dialect)
+        self._statements = statements_for(database.dialect)
 
     async def claim(self, upstreams: Collection[str]) -> list[Pending]:
         """Those that are due, for this process alone to ask; at most MOST_AT_ONCE."""

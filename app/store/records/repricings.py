@@ -20,7 +20,7 @@ from app.store.database.engine import Database, FailClosed, clock_us
 from app.store.database.moments import iso
 from app.store.database.tables import COST_CATEGORIES, repricings
 from app.store.ledger.corrections import Change, move_rows
-from app.store.ledger.statements import Statements
+from app.store.ledger.statements import Statements, statements_for
 from app.store.records import audit
 from app.store.records.ranges import Range
 from app.store.records.replays import REPRICED, Replays, Told, read_json, stored_call
@@ -60,7 +60,7 @@ class Repricings:
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
         self._replays = Replays(database)
-        self._statements = Statements(database.dialect)
+        self._statements = statements_for(database.dialect)
 
     async def reprice(
         self,

@@ -12,7 +12,7 @@ from app.core.money import MOST_USD, NANO_PER_USD, usd_text
 from app.store.database.engine import Database, FailClosed
 from app.store.database.tables import requests
 from app.store.ledger.corrections import Change, move_rows
-from app.store.ledger.statements import Statements
+from app.store.ledger.statements import statements_for
 from app.store.records import audit
 from app.store.records.fields import clean_text
 from app.store.records.outcomes import note_outcome, outcome_of
@@ -36,7 +36,7 @@ class Requests:
 
     def __init__(self, database: Database) -> None:
         self._database = FailClosed(database)
-        self._statements = Statements(database.dialect)
+        self._statements = statements_for(database.dialect)
 
     async def listed(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,6 +21,7 @@ from sqlalchemy import (
 )
 
 from app.store.database.moments import US_PER_DAY, US_PER_HOUR, iso
+from app.store.database.prepared import dialect_named
 from app.store.database.rollup_tables import (
     ANY,
     DAY,
@@ -48,29 +51,63 @@ _OWN: Final[ColumnElement[str]] = literal_column(f"'{OWN}'", Text)
 _FINISHED: ColumnElement[bool] = requests.c.state != literal_column("'reserved'")
 
 
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What `statement` finds: a key of so many columns, each sum as it is kept and as it should be.
+
+    Its text has 30 kB: made again for every run it would take longer than a small ledger's sums.
+    """
+
+    kind: str
+    statement: str
+    key_columns: int
+
+
 def differences(connection: Connection) -> Iterator[dict[str, Any]]:
     """Each as `{"kind": "rollup", "id": …, "field": …, "counted": …, "ledger": …}`."""
-    dialect = connection.dialect.name
+    for comparison in _comparisons(connection.dialect.name):
+        for row in connection.exec_driver_sql(comparison.statement):
+            key = row[: comparison.key_columns]
+            sums = [int(value) for value in row[comparison.key_columns :]]
+            for place, name in enumerate(ROLLUP_SUMS):
+                found, wanted = sums[place], sums[place + len(ROLLUP_SUMS)]
+                if found != wanted:
+                    yield {
+                        "kind": "rollup",
+                        "id": "/".join(
+                            [comparison.kind, str(iso(int(key[0]))), *map(str, key[1:])]
+                        ),
+                        "field": name,
+                        "counted": str(found),
+                        "ledger": str(wanted),
+                    }
+
+
+@cache
+def _comparisons(dialect: str) -> Sequence[_Comparison]:
     key = rollups.c
     whose = (key.key_id, key.team_id, key.model)
     team = func.coalesce(requests.c.team_id, literal_column("''"))
     by_row = (_HOUR_US, requests.c.key_id, team, requests.c.model)
     hours = _sums(rollups, (key.from_us, *whose), key.grain == HOUR)
-    yield from _compared(connection, HOUR, hours, _rows(by_row))
     days = _sums(rollups, (key.from_us, *whose), key.grain == DAY)
-    of_hours = _sums(rollups, (_day(rollups), *whose), key.grain == HOUR)
-    yield from _compared(connection, DAY, days, of_hours)
+    days_of_hours = _sums(rollups, (_day(rollups), *whose), key.grain == HOUR)
     models = _sums(rollups, (key.from_us, key.model), key.grain == HOUR)
-    yield from _compared(connection, MODEL, _labels(MODEL, HOUR), models)
+    found = [
+        _compared(dialect, HOUR, hours, _rows(by_row)),
+        _compared(dialect, DAY, days, days_of_hours),
+        _compared(dialect, MODEL, _labels(MODEL, HOUR), models),
+    ]
     for kind, rows in ((USER, _of_users()), (TAG, _of_tags(dialect))):
-        yield from _compared(connection, kind, _labels(kind, HOUR), rows)
         of_hours = _labels(kind, HOUR, _day(label_rollups))
-        yield from _compared(connection, f"{kind}/{DAY}", _labels(kind, DAY), of_hours)
+        found += [
+            _compared(dialect, kind, _labels(kind, HOUR), rows),
+            _compared(dialect, f"{kind}/{DAY}", _labels(kind, DAY), of_hours),
+        ]
+    return found
 
 
-def _compared(
-    connection: Connection, kind: str, kept: Select[Any], expected: Select[Any]
-) -> Iterator[dict[str, Any]]:
+def _compared(dialect: str, kind: str, kept: Select[Any], expected: Select[Any]) -> _Comparison:
     """`kept` and `expected` have the same columns: those of the key, then ROLLUP_SUMS."""
     both = union_all(
         kept.add_columns(literal_column("1").label("is_kept")),
@@ -90,18 +127,10 @@ def _compared(
         .order_by(*ids)
         .limit(MOST_DIFFERENCES)
     )
-    for row in connection.execute(statement):
-        key, sums = row[: len(names)], [int(value) for value in row[len(names) :]]
-        for place, name in enumerate(ROLLUP_SUMS):
-            found, wanted = sums[place], sums[place + len(ROLLUP_SUMS)]
-            if found != wanted:
-                yield {
-                    "kind": "rollup",
-                    "id": "/".join([kind, str(iso(int(key[0]))), *map(str, key[1:])]),
-                    "field": name,
-                    "counted": str(found),
-                    "ledger": str(wanted),
-                }
+    compiled = statement.compile(
+        dialect=dialect_named(dialect), compile_kwargs={"literal_binds": True}
+    )
+    return _Comparison(kind, str(compiled), len(names))
 
 
 def _sums(
