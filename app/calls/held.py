@@ -277,7 +277,7 @@ class Held:
             reason=why_ended(error, self._interruption),
             error=error,
             outcome_of=self._gateway.outcome_of,
-            prefix=self.memory.recalled.fingerprint.prefix,
+            prefix=self.memory.prefix,
             miss=self.memory.miss(self.course, self.prepared),
         )
         if not self._entered and isinstance(error, asyncio.CancelledError):

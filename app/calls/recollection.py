@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
 from app.core.fingerprints import fingerprint
-from app.core.misses import Read, miss_of
+from app.core.misses import Read, first_miss, miss_of
 from app.core.pricing import prices_on
-from app.core.remembered import Asked, Lesson, Recalled, Tried, Warm, thread_of
+from app.core.remembered import FIVE_MINUTES_S, Asked, Lesson, Recalled, Tried, Warm, thread_of
 
 if TYPE_CHECKING:
     from app.calls.ended import Course
@@ -34,6 +34,11 @@ class Recollection:
         self._gateway = gateway
         self._asked: Asked
         self.recalled: Recalled
+
+    @property
+    def prefix(self) -> str | None:
+        """The name of the call's tools and system prompt."""
+        return self._asked.prefix
 
     async def recall(self, incoming: Incoming) -> Recalled:
         """Ask the memory."""
@@ -74,12 +79,15 @@ class Recollection:
         charge, target = course.charge, course.target
         if charge is None or target is None:
             return None
+        last, least_tokens = self.recalled.last, prepared.model.limits.min_cacheable_tokens
+        if last is None or not last.tokens:
+            return first_miss(charge.usage.answering, least_tokens)
         answer = Read(
             model=charge.model or prepared.model.id,
             upstream=target.upstream,
             usage=charge.usage.answering,
             prices=_prices(charge.model, prepared),
-            least_tokens=prepared.model.limits.min_cacheable_tokens,
+            least_tokens=least_tokens,
             date=course.date,
             told=course.told,
             is_free=charge.is_free,
@@ -93,23 +101,25 @@ class Recollection:
             return
         usage, request, plan = charge.usage.answering, ended.request, ended.cache_plan
         written, read = usage.cache_write_tokens, usage.cache_read_tokens
-        ttl_s, hour_tokens = lifetimes(
-            request, plan.ttl, usage, self._known_hour_tokens(ended.model)
-        )
+        ttl_s, hour_tokens, end = FIVE_MINUTES_S, 0, NOWHERE
+        if plan.ttl:
+            known_hour_tokens = self._known_hour_tokens(ended.model)
+            ttl_s, hour_tokens = lifetimes(request, plan.ttl, usage, known_hour_tokens)
+            end = outermost_mark(request)
+        known = self.recalled
         warm = Warm(
             tokens=read + written,
             hour_tokens=hour_tokens,
             ttl_s=ttl_s,
-            at_s=self.recalled.now_s,
-            fingerprint=self.recalled.fingerprint,
-            end=outermost_mark(request) if plan.ttl else NOWHERE,
+            at_s=known.now_s,
+            fingerprint=known.fingerprint,
+            end=end,
             upstream=ended.upstream,
             message_id=charge.message_id,
             date=course.date,
         )
         tried = Tried(plan.placed, plan.callers, written, read, usage.output_tokens)
         saved = charge.uncached_nano_usd - charge.cost.total
-        known = self.recalled
         self._gateway.memory.learn(
             Lesson(
                 self._asked,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.core.request import Block, FirstWords, Message, Request
@@ -26,24 +26,24 @@ def conversation_of(request: Request, key_id: str, name: str | None) -> str:
     prompt and everything that follows may change from call to call; the words may come in any
     dialect's form and with any marks.
     """
-    digest = blake2b(digest_size=ID_BYTES)
     if name is not None:
-        for text in (key_id, name):
-            _add(digest, _NAMED, text)
-        return digest.hexdigest()
-    for text in (key_id, request.end_user or "", request.prompt_cache_key or ""):
-        _add(digest, _BEGUN, text)
+        return _digest([_told(_NAMED, key_id), _told(_NAMED, name)])
+    told = [
+        _told(_BEGUN, key_id),
+        _told(_BEGUN, request.end_user) if request.end_user else _UNNAMED,
+        _told(_BEGUN, request.prompt_cache_key) if request.prompt_cache_key else _UNNAMED,
+    ]
     for said in request.first_words:
         if isinstance(said, str):
-            _add(digest, b"text", said)
+            told.append(_told(b"text", said))
             continue
         for block in said:
             if block.get("type") == "text":
-                _add(digest, b"text", block["text"])
+                told.append(_told(b"text", block["text"]))
             else:
                 content = json.dumps(_essence(block), sort_keys=True, default=str)
-                _add(digest, b"block", content)
-    return digest.hexdigest()
+                told.append(_told(b"block", content))
+    return _digest(told)
 
 
 def first_words(messages: Iterable[Message]) -> FirstWords:
@@ -77,11 +77,17 @@ def _says_something(block: Block) -> bool:
     return kind != "tool_result"
 
 
-def _add(digest: Any, kind: bytes, text: str) -> None:  # noqa: ANN401  # hashlib names no type
+def _told(kind: bytes, text: str) -> bytes:
     """Lengths are told, so that no two lists of texts are the same bytes."""
     encoded = text.encode("utf-8", "surrogatepass")
-    digest.update(b"%b %d " % (kind, len(encoded)))
-    digest.update(encoded)
+    return b"%b %d %b" % (kind, len(encoded), encoded)
+
+
+_UNNAMED = _told(_BEGUN, "")
+
+
+def _digest(told: Iterable[bytes]) -> str:
+    return blake2b(b"".join(told), digest_size=ID_BYTES).hexdigest()
 
 
 def _essence(value: object) -> object:

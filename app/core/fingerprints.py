@@ -7,13 +7,14 @@ vendor's cache sees neither.
 from __future__ import annotations
 
 import marshal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from app.core.request import Block, Request
 
@@ -24,6 +25,9 @@ _LONG = 16_384  # of a picture or a document so many characters are read, not al
 _PLAIN = 2  # fields of a plain text block
 _KEPT_WITH_MESSAGES = ("tool_choice", "thinking", "output_config", "context_management")
 _THINKING_OFF = "disabled"
+_USER = marshal.dumps("user", _FORM)
+_KEPT_TEXT = 16_384  # characters of a system prompt whose digest is kept for calls to come
+_KEPT_TEXTS = 512
 
 
 @value
@@ -44,9 +48,7 @@ class Fingerprint:
     @property
     def prefix(self) -> str | None:
         """Names tools and system prompt together: 16 hex digits; None where there are neither."""
-        if not self.tools and not self.system:
-            return None
-        return blake2b(self.tools + b"|" + self.system, digest_size=SIZE).hexdigest()
+        return _prefix(self.tools, self.system) if self.tools or self.system else None
 
     @property
     def length(self) -> int:
@@ -62,6 +64,8 @@ class Fingerprint:
 
     def shared_turns(self, other: Fingerprint) -> int:
         """How many messages at the beginning are the same."""
+        if self.turns.startswith(other.turns):
+            return other.length
         most = min(self.length, other.length)
         for turn in range(most, 0, -1):
             if self.begins_with(other, turn):
@@ -72,14 +76,14 @@ class Fingerprint:
 def fingerprint(request: Request) -> Fingerprint:
     """Of a request as its caller sent it: what the gateway makes of it follows from that."""
     tools = _digest(map(_encoded, request.tools)) if request.tools else b""
-    system = _digest(map(_encoded, request.system)) if request.system else b""
+    system = _system(request.system) if request.system else b""
     speed = request.options.get("speed")
     if speed is not None:
         system = _digest((system, _dumped(speed)))
     turns, opening, before, pictures = [], b"", b"", False
     for message in request.messages:
         content, role = message.get("content"), message.get("role")
-        said = [before, _dumped(role)]
+        said = [before, _USER if role == "user" else _dumped(role)]
         if isinstance(content, str):
             said.append(_text(content))
         elif isinstance(content, (list, tuple)):
@@ -92,7 +96,8 @@ def fingerprint(request: Request) -> Fingerprint:
         turns.append(before)
         if not opening and role == "user":
             opening = before
-    settings = _settings(request.options, pictures=pictures)
+    options = request.options
+    settings = _settings(options, pictures=pictures) if options or pictures else b""
     return Fingerprint(tools, system, settings, b"".join(turns), opening)
 
 
@@ -111,22 +116,47 @@ def _settings(options: Mapping[str, Any], *, pictures: bool) -> bytes:
     return _digest((_dumped(kept), b"pictures" if pictures else b""))
 
 
+def _system(blocks: Sequence[Block]) -> bytes:
+    """A system prompt's digest: the same one comes with call after call."""
+    if len(blocks) == 1:
+        text = _plain_text(blocks[0])
+        if text is not None and len(text) <= _KEPT_TEXT:
+            return _text_digest(text)
+    return _digest(map(_encoded, blocks))
+
+
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _text_digest(text: str) -> bytes:
+    return _digest((_text(text),))
+
+
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _prefix(tools: bytes, system: bytes) -> str:
+    return blake2b(tools + b"|" + system, digest_size=SIZE).hexdigest()
+
+
 def _digest(parts: Iterable[bytes]) -> bytes:
     return blake2b(b"".join(parts), digest_size=SIZE).digest()
 
 
 def _encoded(block: object) -> bytes:
+    text = _plain_text(block)
+    if text is not None:
+        return _text(text)
     if not isinstance(block, dict):
         return _dumped(block)
-    marked = _MARK in block
-    if block.get("type") == "text" and len(block) == _PLAIN + marked:
-        text = block.get("text")
-        if isinstance(text, str):
-            return _text(text)
     inner = block.get("content")
-    if marked or "source" in block or (isinstance(inner, list) and _is_marked(inner)):
+    if _MARK in block or "source" in block or (isinstance(inner, list) and _is_marked(inner)):
         return _dumped(_bare(block))
     return _dumped(block)
+
+
+def _plain_text(block: object) -> str | None:
+    """The text of a block that holds nothing else, but perhaps a mark."""
+    if not isinstance(block, dict) or block.get("type") != "text":
+        return None
+    text = block.get("text") if len(block) == _PLAIN + (_MARK in block) else None
+    return text if isinstance(text, str) else None
 
 
 def _is_marked(blocks: list[object]) -> bool:

@@ -53,6 +53,9 @@ class Miss:
     nano_usd: int = 0
 
 
+_TOO_SHORT, _FIRST_SEEN = Miss(MissReason.BELOW_MINIMUM), Miss(MissReason.FIRST_SEEN)
+
+
 @value
 class Read:
     """What an answer tells of the cache.
@@ -79,16 +82,20 @@ def miss_of(known: Recalled, sent: Request, answer: Read) -> Miss | None:
     """
     usage, last = answer.usage, known.last
     if last is None or not last.tokens:
-        if usage.cache_read_tokens:
-            return None
-        short = usage.prompt_tokens < answer.least_tokens
-        return Miss(MissReason.BELOW_MINIMUM if short else MissReason.FIRST_SEEN)
+        return first_miss(usage, answer.least_tokens)
     if usage.cache_read_tokens >= last.tokens:
         return None
     reason = _why(known, last, sent, answer)
     if reason is MissReason.BELOW_MINIMUM or answer.is_free:
         return Miss(reason)
     return Miss(reason, missed_nano_usd(usage, answer.prices, last.tokens))
+
+
+def first_miss(usage: Usage, least_tokens: int) -> Miss | None:
+    """Why nothing was read where nothing had been cached; None where something was read."""
+    if usage.cache_read_tokens:
+        return None
+    return _TOO_SHORT if usage.prompt_tokens < least_tokens else _FIRST_SEEN
 
 
 def missed_nano_usd(usage: Usage, prices: Prices, tokens: int) -> int:

@@ -230,22 +230,21 @@ def thread_of(conversation: Conversation, asked: Asked, now: Fingerprint) -> Thr
 def learned(before: Conversation | None, lesson: Lesson) -> Conversation:
     """The conversation after an answer: what is longest unused goes first."""
     model, warm, agent = lesson.model, lesson.warm, lesson.asked.agent
-    threads = {} if before is None else dict(before.threads)
-    old = threads.pop(agent, None)
+    threads = {} if before is None else before.threads
+    old = threads.get(agent)
     if old is None:
         thread = Thread(model, warm.at_s, {model: warm}, tried=lesson.tried)
     else:
-        kept = {name: each for name, each in old.warm.items() if name != model}
         thread = Thread(
             model,
             warm.at_s,
-            _last({**kept, model: warm}, MOST_MODELS),
+            _with(old.warm, model, warm, MOST_MODELS),
             old.calls + 1,
             (*old.gaps_s, max(warm.at_s - old.at_s, 0.0))[-MOST_GAPS:],
             lesson.tried,
             _unread(old.unread, warm.at_s - old.at_s, lesson.tried, old.tried),
         )
-    return Conversation(model, warm.upstream, _last({**threads, agent: thread}, MOST_THREADS))
+    return Conversation(model, warm.upstream, _with(threads, agent, thread, MOST_THREADS))
 
 
 def learned_of_shared(
@@ -271,8 +270,7 @@ def learned_of_shared(
         bytes_per_token=lesson.bytes_per_token or old.bytes_per_token,
         tried=tried,
     )
-    kept = {name: each for name, each in before.items() if name != lesson.model}
-    return _last({**kept, lesson.model: new}, MOST_MODELS)
+    return _with(before, lesson.model, new, MOST_MODELS)
 
 
 def _unread(
@@ -291,7 +289,11 @@ def _newest(gaps_s: tuple[float, ...], gap_s: float | None) -> tuple[float, ...]
     return gaps_s if gap_s is None else (*gaps_s, gap_s)[-MOST_GAPS:]
 
 
-def _last(found: dict[str, T], most: int) -> dict[str, T]:
+def _with(before: Mapping[str, T], name: str, new: T, most: int) -> dict[str, T]:
+    """What was there before and the new one, as the last of at most so many."""
+    found = dict(before)
+    found.pop(name, None)
+    found[name] = new
     while len(found) > most:
         del found[next(iter(found))]
     return found

@@ -59,12 +59,11 @@ class Weights:
 
     @cached_property
     def tables(self) -> Mapping[str, tuple[float, ...]]:
-        """What each number of a feature adds, from none of it to as many as matter or are usual."""
+        """What each number of a feature adds, from none of it to as many as matter."""
         return {
-            feature.name: tuple(
-                feature.added(count) for count in range(min(feature.full_at, MOST_IN_A_TABLE) + 1)
-            )
+            feature.name: tuple(feature.added(count) for count in range(feature.full_at + 1))
             for feature in self.features
+            if feature.full_at <= MOST_IN_A_TABLE
         }
 
     @cached_property
@@ -105,10 +104,14 @@ def scored(request: Request, size: Measure, weights: Weights) -> Scored:
 def weighed(counts: Mapping[str, int], weights: Weights) -> Scored:
     """The score that the counts come to."""
     by_name, tables = weights.by_name, weights.tables
-    adds = {
-        name: table[count] if count < len(table) else by_name[name].added(count)
-        for name, count in counts.items()
-        if (table := tables.get(name)) is not None
-    }
-    total = weights.base + sum(adds.values())
-    return Scored(min(max(round(total, DIGITS), 0.0), 1.0), counts, adds)
+    adds: dict[str, float] = {}
+    for name, count in counts.items():
+        table = tables.get(name)
+        if table is not None:
+            adds[name] = table[count] if count < len(table) else table[-1]
+        elif name in by_name:
+            adds[name] = by_name[name].added(count)
+    total = round(weights.base + sum(adds.values()), DIGITS)
+    if not 0.0 <= total <= 1.0:
+        total = min(max(total, 0.0), 1.0)
+    return Scored(total, counts, adds)

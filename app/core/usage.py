@@ -55,6 +55,8 @@ class Usage:
     @property
     def answering(self) -> Usage:
         """The counts of the model call that wrote the answer: all, unless there are parts."""
+        if not self.parts:
+            return self
         return next((part.usage for part in reversed(self.parts) if part.answers), self)
 
     def with_output(self, output_tokens: int) -> Usage:

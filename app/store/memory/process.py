@@ -62,11 +62,12 @@ class Recent(Generic[T]):
 
     def put(self, key: str, found: T, size: int) -> None:
         """Keep an entry; those that were put longest ago go where room is needed."""
-        old = self._entries.pop(key, None)
-        self._bytes += size - (0 if old is None else old.size)
-        self._entries[key] = _Kept(found, self._now_s() + KEPT_S, size)
-        while self._entries and (len(self._entries) > self._most or self._bytes > self._most_bytes):
-            _, gone = self._entries.popitem(last=False)
+        entries = self._entries
+        old = entries.pop(key, None)
+        self._bytes += size if old is None else size - old.size
+        entries[key] = _Kept(found, self._now_s() + KEPT_S, size)
+        while entries and (len(entries) > self._most or self._bytes > self._most_bytes):
+            _, gone = entries.popitem(last=False)
             self._bytes -= gone.size
 
 
@@ -108,8 +109,9 @@ class ProcessMemory:
 
 def size_of(conversation: Conversation) -> int:
     """About how many bytes a conversation takes in memory."""
-    return _SIZE * (1 + len(conversation.threads)) + sum(
-        _WARM_SIZE + len(warm.fingerprint.turns)
-        for thread in conversation.threads.values()
-        for warm in thread.warm.values()
-    )
+    size = _SIZE
+    for thread in conversation.threads.values():
+        size += _SIZE
+        for warm in thread.warm.values():
+            size += _WARM_SIZE + len(warm.fingerprint.turns)
+    return size
