@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.core.errors import GatewayError, LedgerUnavailable
-from app.dashboard.access.doors import HTMX, visit_of
+from app.dashboard.access.doors import HTMX, STREAM, visit_of
 from app.dashboard.access.login import Login
 from app.dashboard.access.security import Sealed
 from app.dashboard.pages import PAGES
@@ -130,7 +130,7 @@ class _Failures:
     def _page(
         self, request: Request, error: Exception, status: int, title: str, told: str
     ) -> Response:
-        streams = "text/event-stream" in request.headers.get("accept", "")
+        streams = STREAM in request.headers.get("accept", "")
         if streams or request.url.path.endswith((".json", ".csv")):
             body = envelope(error, "openai", "")[1]
             return Response(body, status, media_type="application/json")

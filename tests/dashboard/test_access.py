@@ -63,6 +63,14 @@ def test_a_forms_token_belongs_to_one_session() -> None:
         ("/ui/login?next=/ui", "home"),
         ("/ui/keys\r\nset-cookie: a=b", "home"),
         ("javascript:alert(1)//ui", "home"),
+        ("//[/ui/", "home"),
+        ("/ui/[::1", "/ui/[::1"),
+        ("/ui/../admin/keys", "home"),
+        ("/ui/keys/%2E./%2e%2E/docs?a=b", "home"),
+        ("/ui/..", "home"),
+        ("/ui/keys?q=../..", "/ui/keys?q=../.."),
+        ("/ui/logout", "home"),
+        ("/ui/theme/", "home"),
     ],
 )
 def test_a_login_leads_back_into_the_dashboard_and_nowhere_else(wanted: str, goes_to: str) -> None:

@@ -160,6 +160,15 @@ def test_a_refresh_after_the_session_ended_leads_to_the_login(served: Gateway) -
     assert answer.headers["hx-redirect"] == "/ui/login?next=%2Fui%2Frequests"
 
 
+def test_a_prompt_tried_after_the_session_ended_says_so_in_its_place(served: Gateway) -> None:
+    headers = {"accept": "text/event-stream"}
+    answer = httpx2.post(f"{served.url}/ui/try", headers=headers, data={"prompt": "hello"})
+    assert answer.status_code == 401
+    assert answer.json()["error"]["message"] == (
+        "you are not logged in any more: load the page again and log in"
+    )
+
+
 def test_while_the_ledger_is_away_every_page_says_that_calls_are_refused(
     upstream: Simulated, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

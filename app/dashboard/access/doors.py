@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from app.core.errors import BadRequest
+from app.core.errors import BadRequest, InvalidApiKey
 from app.dashboard.page import Visit, utc_now
 from app.dashboard.query import query_of
 from app.web.auth import why_over
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE: Final = "tollkeeper_session"
 HTMX: Final = "hx-request"
+STREAM: Final = "text/event-stream"
 LOGIN: Final = "/ui/login"
 HOLDERS_HOME: Final = "/ui/me"
+NO_WAY_BACK: Final = (LOGIN, "/ui/logout", "/ui/theme")
+UPWARDS: Final = re.compile(r"/(\.|%2e){1,2}(/|$)", re.ASCII | re.IGNORECASE)
+"""A part of a path that a browser takes for the place above, or for the same one."""
 TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
 OUTDATED: Final = "this form is out of date: go back, load the page again, and send it once more"
+LOGGED_OUT: Final = "you are not logged in any more: load the page again and log in"
 
 
 async def visit_of(
@@ -77,7 +83,9 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def to_login(request: Request) -> Response:
-    """The login page, which leads back here; a program is told that it isn't logged in."""
+    """The login page, which leads back here; a script is told that it isn't logged in."""
+    if STREAM in request.headers.get("accept", ""):
+        raise InvalidApiKey(LOGGED_OUT)
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     wanted = f"?{urlencode({'next': back})}" if request.method == "GET" and back != "/ui" else ""
     if HTMX in request.headers:
@@ -87,10 +95,10 @@ def to_login(request: Request) -> Response:
 
 def way_back(wanted: str, otherwise: str) -> str:
     """A place in the dashboard, and nowhere else, whatever a link said."""
-    split = urlsplit(wanted)
-    inside = split.path == "/ui" or split.path.startswith("/ui/")
-    strange = split.scheme or split.netloc or "\\" in wanted or not wanted.isprintable()
-    if strange or not inside or wanted.startswith("//") or split.path == LOGIN:
+    path = wanted.partition("#")[0].partition("?")[0]
+    inside = path == "/ui" or path.startswith("/ui/")
+    strange = "\\" in wanted or not wanted.isprintable() or UPWARDS.search(path) is not None
+    if strange or not inside or path.rstrip("/") in NO_WAY_BACK:
         return otherwise
     return wanted
 

@@ -28,6 +28,8 @@ class Throttle:
         """Seconds until this address may try again; 0 where it may now, and then it is counted."""
         now = self._clock()
         own = self._tries.setdefault(address, deque())
+        while len(self._tries) > MOST_ADDRESSES:
+            del self._tries[next(iter(self._tries))]
         for tries in (own, self._all):
             while tries and tries[0] <= now - WITHIN_S:
                 tries.popleft()
@@ -36,8 +38,6 @@ class Throttle:
                 return max(1, ceil(tries[0] + WITHIN_S - now))
         own.append(now)
         self._all.append(now)
-        while len(self._tries) > MOST_ADDRESSES:
-            del self._tries[next(iter(self._tries))]
         return 0
 
     def succeeded(self, address: str) -> None:

@@ -14,6 +14,7 @@ from app.core.conversations import conversation_of
 from app.core.errors import BadRequest, GatewayError, NotFound, Refusal
 from app.core.model_names import AUTO
 from app.core.money import usd_text
+from app.dashboard.access.doors import STREAM
 from app.dashboard.page import Page, View
 from app.dialects.openai_chat.request import parse
 from app.store.records.key_lists import KeySearch
@@ -35,7 +36,6 @@ DIALECT: Final = "openai_chat"
 TAG: Final = "dashboard"
 SUGGESTED: Final = 100
 MOST_TOKENS: Final = 512
-STREAM: Final = "text/event-stream"
 
 
 async def show(visit: Visit) -> Response:
