@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.dashboard.figures import cells, charts, formats
@@ -11,7 +11,7 @@ from app.dashboard.figures.tables import Column, Line, Table
 from app.store.reports.query import SpendQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from markupsafe import Markup
 
@@ -90,14 +90,43 @@ def _names(rows: Sequence[SpendRow]) -> list[str]:
 def _filled(
     spent: Mapping[str, list[int]], step: str, period: Period, visit: Visit, series: int
 ) -> list[tuple[str, list[int]]]:
-    """Every hour, day or month up to now, also those without a call."""
-    nothing = [0] * series
-    if step != "day" or period.since is None or period.until is None:
-        return [(text, spent[text]) for text in sorted(spent)][-MOST_BARS:]
-    first = visit.zone.at(period.since).date()
-    end = min(period.until - timedelta(microseconds=1), visit.now)
-    texts = days(first, visit.zone.at(end).date())
-    return [(text, spent.get(text, nothing)) for text in texts]
+    ends = [visit.now]
+    if period.until is not None:
+        ends.append(period.until - timedelta(microseconds=1))
+    since = None if period.since is None else visit.zone.at(period.since)
+    texts = every_step(step, spent.keys(), since, visit.zone.at(min(ends)))
+    return [(text, spent.get(text, [0] * series)) for text in texts[-MOST_BARS:]]
+
+
+def every_step(
+    step: str, known: Collection[str], since: datetime | None, last: datetime
+) -> list[str]:
+    """Every hour, day or month up to `last` as reports tell them, also those that aren't `known`.
+
+    Months begin with the first that is known. `since` and `last` are in the zone that is shown.
+    """
+    if step == "month" or since is None:
+        every = _months(min(known), last)
+    else:
+        every = _hours(since, last) if step == "hour" else days(since.date(), last.date())
+    return sorted({*every, *known}, key=_begins)
+
+
+def _begins(text: str) -> datetime:
+    return datetime.fromisoformat(text if len(text) > len("2026-01") else f"{text}-01")
+
+
+def _hours(first: datetime, last: datetime) -> Iterator[str]:
+    at = first.replace(minute=0, second=0, microsecond=0)
+    while at <= last:
+        yield at.isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = (at.astimezone(UTC) + timedelta(hours=1)).astimezone(at.tzinfo)
+
+
+def _months(first: str, last: datetime) -> Iterator[str]:
+    begins = _begins(first)
+    for place in range(begins.year * 12 + begins.month - 1, last.year * 12 + last.month):
+        yield f"{place // 12}-{place % 12 + 1:02}"
 
 
 def days(first: date, last: date) -> Iterator[str]:

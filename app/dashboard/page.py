@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.core.csv_text import CSV_TYPE
-from app.core.errors import GatewayError
+from app.core.errors import BadRequest, GatewayError
 from app.web.headers import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -113,9 +113,14 @@ class Visit:
         return str(self.request.path_params[name])
 
     async def part(self, work: Awaitable[T]) -> Part:
-        """The value, or what went wrong with it, to be told in its place: the rest stands."""
+        """The value, or what went wrong with it, to be told in its place: the rest stands.
+
+        Raises BadRequest: what the URL asks for is wrong for the whole page.
+        """
         try:
             return await self.soon(work)
+        except BadRequest:
+            raise
         except GatewayError as error:
             return Part(failure=error.message, request_id=self.request_id)
 

@@ -56,20 +56,26 @@ class Period:
     def moved(self, steps: int) -> Period | None:
         """The range of the same length before or after: a month by months, days by days.
 
-        None where it has an open end.
+        None where it has an open end, or where that range is beyond all years.
         """
         if self.since is None or self.until is None:
             return None
-        since, until = self.zone.at(self.since), self.zone.at(self.until)
+        try:
+            return self._moved(self.since, self.until, steps)
+        except (OverflowError, ValueError):
+            return None
+
+    def _moved(self, first: datetime, end: datetime, steps: int) -> Period:
+        since, until = self.zone.at(first), self.zone.at(end)
         if not (_is_midnight(since) and _is_midnight(until)):
-            length = (self.until - self.since) * steps
-            return Period(self.since + length, self.until + length, self.zone)
+            length = (end - first) * steps
+            return Period(first + length, end + length, self.zone)
         if since.day == until.day == 1:
             months = steps * ((until.year - since.year) * 12 + until.month - since.month)
-            ends = [_months_later(end, months) for end in (since, until)]
+            ends = [_months_later(each, months) for each in (since, until)]
         else:
             days = timedelta(days=steps * (until.date() - since.date()).days)
-            ends = [end.replace(tzinfo=None) + days for end in (since, until)]
+            ends = [each.replace(tzinfo=None) + days for each in (since, until)]
         return Period(_midnight(ends[0], self.zone), _midnight(ends[1], self.zone), self.zone)
 
     def text(self, end: str) -> str | None:
@@ -200,7 +206,7 @@ def _midnight(local: datetime, zone: Zone) -> datetime:
 def _months_later(day: datetime, months: int) -> datetime:
     """The first of another month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return datetime(max(year, 1), month + 1, 1)  # noqa: DTZ001 - its zone is given by the caller
+    return datetime(year, month + 1, 1)  # noqa: DTZ001 - its zone is given by the caller
 
 
 def _is_midnight(when: datetime) -> bool:

@@ -126,3 +126,13 @@ def test_a_url_that_makes_no_sense_is_refused(url: str) -> None:
 def test_a_range_that_makes_no_sense_is_refused(url: str) -> None:
     with pytest.raises(BadRequest):
         query_of("/ui/x", url).period(NOW)
+
+
+def test_there_is_no_range_beyond_all_years() -> None:
+    period = query_of("/ui/x", "from=1970-01-01&to=3999-12-31").period(NOW)
+    assert period.moved(-1) is None
+    assert period.moved(4) is None
+    whole_months = query_of("/ui/x", "from=1970-01-01&to=3999-01-01").period(NOW)
+    assert whole_months.moved(-1) is None
+    hours = query_of("/ui/x", "from=1970-01-01T01:00&to=3999-12-31T02:00").period(NOW)
+    assert hours.moved(-1) is None

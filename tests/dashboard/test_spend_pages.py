@@ -140,6 +140,8 @@ def test_a_comparison_tells_why_the_sum_changed_and_its_effects_add_up(served: G
         ("tz=Mars", "is no time zone"),
         ("to=0001-01-01", "To must lie between 1970 and 4000"),
         ("from=9999-12-31", "From must lie between 1970 and 4000"),
+        ("sort=shoe", "Unknown column 'shoe'"),
+        ("cursor=shoe", "Cursor is not one that this report gave"),
     ],
 )
 def test_what_a_page_cannot_be_asked_is_said(served: Gateway, query: str, told: str) -> None:
@@ -149,12 +151,19 @@ def test_what_a_page_cannot_be_asked_is_said(served: Gateway, query: str, told: 
     assert told in html.unescape(answer.text)
 
 
-def test_an_order_that_there_is_not_is_said_in_the_tables_place(served: Gateway) -> None:
+def test_a_range_next_to_which_there_is_none_is_shown_all_the_same(served: Gateway) -> None:
     with visitor(served) as operator:
-        answer = operator.get("/ui/spend?sort=shoe")
-    assert answer.status_code == 200
-    assert 'role="alert"' in answer.text
-    assert "shoe" in answer.text
+        for page in ("/ui", "/ui/spend", "/ui/requests", "/ui/savings"):
+            answer = operator.get(f"{page}?from=1970-01-01&to=3999-12-31&compare=prev")
+            assert answer.status_code == 200, page
+
+
+def test_a_filter_keeps_both_groups(served: Gateway) -> None:
+    with visitor(served) as operator:
+        page = operator.get("/ui/spend?by=key&and=model").text
+    form = page.partition('role="search"')[2].partition("</form>")[0]
+    assert '<input type="hidden" name="by" value="key">' in form
+    assert '<input type="hidden" name="and" value="model">' in form
 
 
 def test_they_are_accessible_in_both_themes_wide_and_on_a_phone(browser: Browsing) -> None:
