@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    Table,
+    Text,
+    literal_column,
+    text,
+)
 
 from app.store.database.columns import (
     COST_CATEGORIES,
@@ -25,6 +36,7 @@ from app.store.database.rollup_tables import label_rollups, rollups, tagged
 __all__ = [
     "COST_CATEGORIES",
     "COST_COLUMNS",
+    "IS_OPEN",
     "METADATA",
     "MOST_STORED",
     "REVISION",
@@ -182,12 +194,13 @@ requests = Table(
     Index(None, "created_us", "id"),
     Index(None, "key_id", "created_us"),
 )
-_OPEN = requests.c.state == "reserved"
+# A parameter in place of the word would hide from SQLite that the index has all of them.
+IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
 _LOOKED_UP = requests.c.lookup_due_us.is_not(None)
 _UNTRACED = requests.c.waiting_trace.is_not(None)
 _NAMED = requests.c.conversation.is_not(None)
 _ONCE = text("idempotency_key IS NOT NULL AND state <> 'released'")
-_index_where("ix_requests_open", _OPEN, requests.c.process_id)
+_index_where("ix_requests_open", IS_OPEN, requests.c.process_id)
 _index_where("ix_requests_lookups", _LOOKED_UP, requests.c.lookup_due_us)
 _index_where("ix_requests_waiting_trace", _UNTRACED, requests.c.process_id)
 _index_where("ix_requests_conversation", _NAMED, requests.c.conversation, requests.c.created_us)

@@ -12,8 +12,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
 
-from app.store.database.tables import requests, windows
-from app.store.ledger.running import IS_OPEN, owner_of, start_us, take_in
+from app.store.database.tables import IS_OPEN, requests, windows
+from app.store.ledger.running import owner_of, start_us, take_in
 from app.store.ledger.windows import WindowRow, conversation_id, window_row
 
 KIND: Final = "conversation"

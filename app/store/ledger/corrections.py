@@ -13,7 +13,7 @@ from app.core.unknown import lost_call
 from app.store.database.engine import clock_us
 from app.store.database.moments import US_PER_S
 from app.store.database.prepared import Values, texts
-from app.store.database.tables import processes, requests
+from app.store.database.tables import IS_OPEN, processes, requests
 from app.store.ledger.balances import Balances
 from app.store.ledger.call_rows import stake_of_row
 from app.store.ledger.counting import counts, counts_of, labels_of
@@ -119,7 +119,7 @@ def charge_lost_holds(
     lost = connection.scalars(
         select(requests.c.id)
         .where(
-            requests.c.state == "reserved",
+            IS_OPEN,
             requests.c.process_id.not_in(select(processes.c.id).where(~ended)),
         )
         .limit(MOST_AT_ONCE)

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, func, select
 from app.core.budgets import Window
 from app.store.database.engine import clock_us
 from app.store.database.moments import moment, period
-from app.store.database.tables import requests
+from app.store.database.tables import IS_OPEN, requests
 from app.store.ledger.conversations import (
     KIND,
     count_calls_without,
     held_conversations,
     missed_calls,
 )
-from app.store.ledger.running import IS_OPEN, lock_scopes, make_row, take_in
+from app.store.ledger.running import lock_scopes, make_row, take_in
 from app.store.ledger.windows import WindowRow, key_model_id, window_row
 
 

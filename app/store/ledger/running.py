@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.budgets import EPOCH, ScopeKind
 from app.store.database.moments import microseconds
-from app.store.database.tables import requests, windows
+from app.store.database.tables import IS_OPEN, requests, windows
 from app.store.ledger.windows import WindowRow, window_id
 
 PERIODS: dict[ScopeKind, str] = {
@@ -23,7 +23,6 @@ PERIODS: dict[ScopeKind, str] = {
     "global": "global_period",
 }
 SCOPES_AT_ONCE = 1_000  # both databases bound the parameters of a statement
-IS_OPEN: ColumnElement[bool] = requests.c.state == literal_column("'reserved'")
 
 
 def running_calls(connection: Connection, window: WindowRow) -> int:

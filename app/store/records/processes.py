@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app.store.database.engine import Database, FailClosed, clock_us
-from app.store.database.tables import processes, requests
+from app.store.database.tables import IS_OPEN, processes, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def _read(connection: Connection) -> list[ProcessView]:
             func.count().label("calls"),
             func.sum(row.reserved_nano_usd).label("held"),
         )
-        .where(row.state == "reserved")
+        .where(IS_OPEN)
         .group_by(row.process_id)
         .subquery()
     )

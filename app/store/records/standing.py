@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from app.core.errors import LedgerUnavailable
 from app.core.standing import Standing
 from app.store.database.engine import Database, FailClosed, clock_us
-from app.store.database.tables import keys, requests, windows
+from app.store.database.tables import IS_OPEN, keys, requests, windows
 from app.store.ledger.windows import current_periods, window_id
 
 MOST_KEYS = 1_000  # as many series as a scrape should have of one metric
@@ -40,7 +40,7 @@ class Standings:
 
 def _read(connection: Connection) -> Standing:
     held = select(func.count(), func.coalesce(func.sum(requests.c.reserved_nano_usd), 0))
-    holds, held_nano_usd = connection.execute(held.where(requests.c.state == "reserved")).one()
+    holds, held_nano_usd = connection.execute(held.where(IS_OPEN)).one()
     limited = connection.execute(
         select(keys.c.id, keys.c.max_budget_nano_usd, keys.c.budget_window)
         .where(keys.c.max_budget_nano_usd.is_not(None), keys.c.revoked_us.is_(None))
