@@ -43,7 +43,6 @@ def charge_of(
         model=None if found.model == model_id else found.model,
         unknown=found.unknown,
         stop_reason=answer.stop_reason,
-        is_free=found.is_free,
     )
 
 

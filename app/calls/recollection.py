@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
 from app.core.fingerprints import fingerprint
 from app.core.misses import Read, first_miss, miss_of
-from app.core.pricing import prices_on
 from app.core.remembered import FIVE_MINUTES_S, Asked, Lesson, Recalled, Tried, Warm, thread_of
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from app.core.ended import Ended
     from app.core.misses import Miss
     from app.core.preparation import Prepared
-    from app.core.pricing import Prices
     from app.core.request import Request
     from app.core.targets import Target
     from app.core.usage import Usage
@@ -86,11 +84,10 @@ class Recollection:
             model=charge.model or prepared.model.id,
             upstream=target.upstream,
             usage=charge.usage.answering,
-            prices=_prices(charge.model, prepared),
+            rates=charge.rates,
             least_tokens=least_tokens,
             date=course.date,
             told=course.told,
-            is_free=charge.is_free,
         )
         return miss_of(self.recalled, prepared.request, answer)
 
@@ -137,14 +134,6 @@ class Recollection:
         thread = self.recalled.thread
         warm = None if thread is None else thread.warm.get(model)
         return 0 if warm is None else warm.hour_tokens
-
-
-def _prices(model: str | None, prepared: Prepared) -> Prices:
-    """Those of the model that answered; None: of the one that was asked."""
-    listed = None if model is None else prepared.price_list.find(model)
-    if listed is None or listed.schedule[0].effective_from > prepared.day:
-        return prepared.prices
-    return prices_on(listed.schedule, prepared.day)
 
 
 def _bytes_per_token(prompt_bytes: int, usage: Usage) -> float | None:

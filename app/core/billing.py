@@ -72,8 +72,7 @@ class Bill:
     """What an answer came to. `model` answered; `rates` is all it takes to do the sum again.
 
     `uncached_nano_usd` is the same without caching, `strongest_nano_usd` the same usage on the
-    strongest tier. `unknown`: what had no price, so that the cost is an estimate. `is_free`: what
-    wrote the answer costs nothing, because it was refused before any output.
+    strongest tier. `unknown`: what had no price, so that the cost is an estimate.
     """
 
     model: str
@@ -82,7 +81,6 @@ class Bill:
     uncached_nano_usd: int
     strongest_nano_usd: int
     unknown: tuple[Unknown, ...] = ()
-    is_free: bool = False
 
 
 def bill(usage: Usage, answer: Answer, sent: Sent) -> Bill:
@@ -138,7 +136,6 @@ def _bill_of(lines: list[_Line], sent: Sent) -> Bill:
         without_cache.total,
         strongest.total,
         tuple(unknown),
-        answering.free is not None,
     )
 
 

@@ -92,8 +92,7 @@ class Charge:
     `uncached_nano_usd` is the same reply without caching, `strongest_nano_usd` the same usage
     on the strongest tier (an upper bound: that tier may cache what this one can't). `model` is the
     one that answered; None: the one that was asked. `unknown`: what had no price and was charged
-    at the dearest figures. `stop_reason` is the vendor's word for why it ended. `is_free`: the
-    vendor charges nothing for it.
+    at the dearest figures. `stop_reason` is the vendor's word for why it ended.
     """
 
     usage: Usage
@@ -106,7 +105,6 @@ class Charge:
     model: str | None = None
     unknown: tuple[Unknown, ...] = ()
     stop_reason: str | None = None
-    is_free: bool = False
 
 
 @value

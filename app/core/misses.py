@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.core.breakpoints import marks, positions
 from app.core.money import PICO_PER_NANO, round_half_even
-from app.core.pricing import multiplier
 from app.core.remembered import TOOLS
+from app.core.replay import WHOLE, lines_of
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from app.core.pricing import Prices
+    from collections.abc import Sequence
+
     from app.core.remembered import Recalled, Warm
+    from app.core.replay import Line
     from app.core.request import Request
     from app.core.usage import Usage
 
@@ -47,10 +50,14 @@ VENDORS_WORDS = frozenset(
 
 @value
 class Miss:
-    """One call that read less than its conversation had in the cache, and what that cost more."""
+    """One call that read less than its conversation had in the cache, and what that cost more.
+
+    `tokens` of its prompt's beginning could have been read; None where none is charged to the miss.
+    """
 
     reason: MissReason
     nano_usd: int = 0
+    tokens: int | None = None
 
 
 _TOO_SHORT, _FIRST_SEEN = Miss(MissReason.BELOW_MINIMUM), Miss(MissReason.FIRST_SEEN)
@@ -60,19 +67,18 @@ _TOO_SHORT, _FIRST_SEEN = Miss(MissReason.BELOW_MINIMUM), Miss(MissReason.FIRST_
 class Read:
     """What an answer tells of the cache.
 
-    `model` answered, at `upstream`; it caches no prompt below `least_tokens`. `date` is the
-    vendor's own clock; `told` is what the vendor names as the reason. What `is_free` was charged
-    nothing for.
+    `model` answered, at `upstream`; it caches no prompt below `least_tokens`. `rates` are the
+    figures that its row keeps, as JSON text. `date` is the vendor's own clock; `told` is what the
+    vendor names as the reason.
     """
 
     model: str
     upstream: str
     usage: Usage
-    prices: Prices
+    rates: str
     least_tokens: int
     date: str | None = None
     told: str | None = None
-    is_free: bool = False
 
 
 def miss_of(known: Recalled, sent: Request, answer: Read) -> Miss | None:
@@ -86,9 +92,10 @@ def miss_of(known: Recalled, sent: Request, answer: Read) -> Miss | None:
     if usage.cache_read_tokens >= last.tokens:
         return None
     reason = _why(known, last, sent, answer)
-    if reason is MissReason.BELOW_MINIMUM or answer.is_free:
+    if reason is MissReason.BELOW_MINIMUM:
         return Miss(reason)
-    return Miss(reason, missed_nano_usd(usage, answer.prices, last.tokens))
+    line = answering(lines_of(json.loads(answer.rates), usage))
+    return Miss(reason, missed_nano_usd(line, last.tokens), last.tokens)
 
 
 def first_miss(usage: Usage, least_tokens: int) -> Miss | None:
@@ -98,13 +105,18 @@ def first_miss(usage: Usage, least_tokens: int) -> Miss | None:
     return _TOO_SHORT if usage.prompt_tokens < least_tokens else _FIRST_SEEN
 
 
-def missed_nano_usd(usage: Usage, prices: Prices, tokens: int) -> int:
-    """What the prompt's first `tokens` cost above the read rate.
+def answering(lines: Sequence[Line]) -> Line:
+    """The model call that wrote the answer."""
+    return next(line for line in reversed(lines) if line.answers)
+
+
+def missed_nano_usd(line: Line, tokens: int) -> int:
+    """What the prompt's first `tokens` cost above the read rate, at what the call was charged.
 
     They are taken in the order read, written for an hour, written for five minutes, uncached.
+    What had no price is charged at the dearest figures, and so is its miss.
     """
-    rates = prices.step(usage.prompt_tokens).rates
-    factor, divisor = multiplier(usage, prices)
+    usage, rates = line.usage, line.rates
     left, pico = max(tokens - usage.cache_read_tokens, 0), 0
     for paid, rate in (
         (usage.cache_write_1h_tokens, rates.cache_write_1h),
@@ -114,7 +126,7 @@ def missed_nano_usd(usage: Usage, prices: Prices, tokens: int) -> int:
         taken = min(left, paid)
         left -= taken
         pico += taken * (rate - rates.cache_read)
-    return round_half_even(pico * factor, divisor * PICO_PER_NANO)
+    return round_half_even(pico * line.multiplier, WHOLE * PICO_PER_NANO)
 
 
 def _why(known: Recalled, last: Warm, sent: Request, answer: Read) -> MissReason:

@@ -58,7 +58,8 @@ class Stored:
     where its caller named a model; `score` None where nothing was scored. `lines` are empty where
     the answer was never priced. `kept_nano_usd` is what stays charged besides: attempts without an
     answer, and corrections. `billed`: the vendor's own bill decides, and is `billed_more_nano_usd`
-    above what the lines come to. `by_hand`: an admin has set the cost.
+    above what the lines come to. `by_hand`: an admin has set the cost. `missed_tokens` of the
+    prompt were in the cache, and not all of them were read from it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Stored:
     placed: bool = False
     callers_marks: int = 0
     by_hand: bool = False
+    missed_tokens: int | None = None
 
 
 def cost_of(lines: Iterable[Line]) -> Cost:

@@ -1,8 +1,8 @@
 """A settled call at the prices that are known now for its day.  Pure: call x catalog -> new cost.
 
 What its answer used stays, and so do its multiplier, what was free, what was charged besides the
-answer and what a vendor or an admin has said. A call that costs the same is left alone, so that
-doing it twice changes nothing.
+answer and what a vendor or an admin has said. A call whose amounts all stay the same is left alone,
+so that doing it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from app.core.misses import answering, missed_nano_usd
 from app.core.money import PICO_PER_NANO, pico_text
 from app.core.pricing import CATEGORIES, Cost, prices_on
 from app.core.replay import WHOLE, at_prices, cost_of, without_cache
 from app.core.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from app.core.ended import CostSource
     from app.core.models import Catalog
@@ -30,7 +31,7 @@ NO_PRICE = "model"  # the word for a model that no price list knew
 class Left(StrEnum):
     """Why a call is left as it is."""
 
-    SAME = "same"  # its prices are what they were
+    SAME = "same"  # no amount of it changes
     BILLED = "billed"  # its vendor's own bill decides, or is still awaited
     BY_HAND = "by_hand"  # an admin has set its cost
     UNPRICED = "unpriced"  # there was no answer whose tokens are known
@@ -40,7 +41,8 @@ class Left(StrEnum):
 class Repriced:
     """What a call becomes; amounts in nano-USD. `rates` tells its new figures.
 
-    `strongest_nano_usd` is the same usage on the strongest tier, None where that has no price.
+    `strongest_nano_usd` is the same usage on the strongest tier, None where that has no price;
+    `missed_nano_usd` what its cache miss cost, None where that is not known.
     """
 
     cost: Cost
@@ -49,6 +51,7 @@ class Repriced:
     rates: Mapping[str, Any]
     cache_savings_nano_usd: int
     strongest_nano_usd: int | None
+    missed_nano_usd: int | None
 
 
 def repriced(call: Stored, rates: Mapping[str, Any] | None, catalog: Catalog) -> Repriced | Left:
@@ -61,20 +64,35 @@ def repriced(call: Stored, rates: Mapping[str, Any] | None, catalog: Catalog) ->
         return Left.UNPRICED
     found = [_priced(line, call, catalog) for line in call.lines]
     lines = tuple(line for line, _ in found)
-    before, cost = cost_of(call.lines), cost_of(lines)
-    if cost == before:
+    cost, saved, missed = amounts = _amounts(lines, call)
+    if amounts == _amounts(call.lines, call):
         return Left.SAME
-    exact = call.cost_source != "estimated" or (
-        call.kept_nano_usd == 0 and _unknown(call.lines) and not _unknown(lines)
-    )
     return Repriced(
         cost=cost,
         total_nano_usd=cost.total + call.kept_nano_usd,
-        cost_source="corrected" if exact else "estimated",
+        cost_source=_source(call, lines, cost),
         rates=_told(rates, found),
-        cache_savings_nano_usd=cost_of(map(without_cache, lines)).total - cost.total,
+        cache_savings_nano_usd=saved,
         strongest_nano_usd=_strongest(lines, call, catalog),
+        missed_nano_usd=missed,
     )
+
+
+def _amounts(lines: Sequence[Line], call: Stored) -> tuple[Cost, int, int | None]:
+    """What the lines cost, what the cache saved on them and what it cost that it missed."""
+    cost, tokens = cost_of(lines), call.missed_tokens
+    saved = cost_of(map(without_cache, lines)).total - cost.total
+    return cost, saved, None if tokens is None else missed_nano_usd(answering(lines), tokens)
+
+
+def _source(call: Stored, lines: Sequence[Line], cost: Cost) -> CostSource:
+    """How far the new cost can be trusted; one that stays is what it was."""
+    if call.cost_source is not None and cost == cost_of(call.lines):
+        return call.cost_source
+    exact = call.cost_source != "estimated" or (
+        call.kept_nano_usd == 0 and _unknown(call.lines) and not _unknown(lines)
+    )
+    return "corrected" if exact else "estimated"
 
 
 def _priced(line: Line, call: Stored, catalog: Catalog) -> tuple[Line, Prices | None]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
+import orjson
 import pytest
 
+from app.core.billing import Answer, Sent, bill
 from app.core.fingerprints import fingerprint
 from app.core.misses import Miss, MissReason, Read, miss_of, missed_nano_usd
-from app.core.pricing import Prices, PriceStep, Rates
+from app.core.price_list import Listed, PriceList, RefusalRule
+from app.core.pricing import Prices, PriceStep, Rates, snapshot
 from app.core.remembered import Recalled, Thread, Warm
+from app.core.replay import Line, lines_of
 from app.core.request import Request
 from app.core.usage import Part, Usage
 from tests.core.catalogs import HAIKU_RATES, MODERN, SONNET_RATES, prices
@@ -37,7 +42,7 @@ def read(usage: Usage = NOTHING_READ, **fields: Any) -> Read:
     asked: dict[str, Any] = {
         "model": SONNET,
         "upstream": "anthropic",
-        "prices": prices(SONNET_RATES),
+        "rates": snapshot(SONNET, usage, prices(SONNET_RATES)),
         "least_tokens": 1_024,
     }
     return Read(usage=usage, **{**asked, **fields})
@@ -133,25 +138,59 @@ AMOUNTS = [
 ]  # fmt: skip
 
 
+def line(usage: Usage, listed: Prices) -> Line:
+    (found,) = lines_of(orjson.loads(snapshot(SONNET, usage, listed)), usage)
+    return found
+
+
 @pytest.mark.parametrize(("tokens", "usage", "listed", "nano"), AMOUNTS)
 def test_what_a_miss_costs_is_what_was_paid_above_reading(
     tokens: int, usage: Usage, listed: Prices, nano: int
 ) -> None:
-    assert missed_nano_usd(usage, listed, tokens) == nano
+    assert missed_nano_usd(line(usage, listed), tokens) == nano
 
 
 def test_it_is_rounded_once_half_to_even() -> None:
     odd = prices(Rates(500, 0, 750, 0, 250))  # 0.25 nano-USD a token above reading, 0.5 written
-    assert [missed_nano_usd(Usage(n), odd, n) for n in (1, 2, 3, 6)] == [0, 0, 1, 2]
-    assert missed_nano_usd(Usage(1, 1), odd, 2) == 1
+    assert [missed_nano_usd(line(Usage(n), odd), n) for n in (1, 2, 3, 6)] == [0, 0, 1, 2]
+    assert missed_nano_usd(line(Usage(1, 1), odd), 2) == 1
 
 
 def test_nothing_is_charged_to_what_was_never_there() -> None:
     assert miss_of(known(None), SENT, read()) == Miss(MissReason.FIRST_SEEN, 0)
     short = miss_of(known(), SENT, read(Usage(input_tokens=1_000)))
     assert short == Miss(MissReason.BELOW_MINIMUM, 0)
-    changed = miss_of(known(), SENT, read(model=HAIKU, prices=prices(HAIKU_RATES)))
-    assert changed == Miss(MissReason.MODEL_CHANGED, 20_000 * 1_150)
+    rates = snapshot(HAIKU, NOTHING_READ, prices(HAIKU_RATES))
+    changed = miss_of(known(), SENT, read(model=HAIKU, rates=rates))
+    assert changed == Miss(MissReason.MODEL_CHANGED, 20_000 * 1_150, 20_000)
+
+
+FREE = RefusalRule(date(2026, 1, 1), frozenset({None}), frozenset({"bio"}))
+KNOWN = PriceList(
+    {
+        "sonnet-model": Listed("sonnet-model", "sonnet-model", (prices(SONNET_RATES),)),
+        "opus": Listed("opus", "opus", (prices(Rates(5_000_000, 1, 6_250_000, 1, 500_000)),)),
+    },
+    (FREE,),
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "nano"),
+    [
+        (Answer(SONNET), 20_000 * 3_450),
+        (Answer("nobody's"), 20_000 * 5_750),  # no price: at the dearest of each, 6,250 less 500
+        (Answer(SONNET, "refusal"), 0),
+        (Answer(SONNET, "refusal", "bio"), 20_000 * 3_450),
+        (Answer(SONNET, "refusal", "new"), 20_000 * 3_450),
+    ],
+)
+def test_a_miss_costs_what_its_call_was_charged(answer: Answer, nano: int) -> None:
+    listed = prices(SONNET_RATES)
+    sent = Sent(SONNET, listed, listed, KNOWN, date(2026, 12, 1))
+    rates = bill(NOTHING_READ, answer, sent).rates
+    fresh = miss_of(known(now_s=1_300.0), SENT, read(rates=rates))
+    assert fresh == Miss(MissReason.EXPIRED, nano, 20_000)
 
 
 def test_of_several_model_calls_the_one_counts_that_wrote_the_answer() -> None:

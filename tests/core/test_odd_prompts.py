@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.breakpoints import lifetimes, marks, outermost_mark, positions
 from app.core.fingerprints import fingerprint
 from app.core.misses import Read, miss_of, missed_nano_usd
+from app.core.pricing import snapshot
 from app.core.remembered import Recalled, Thread, Warm
+from app.core.replay import lines_of
 from app.core.request import Request
 from app.core.usage import Usage
 from tests.core.catalogs import SONNET_RATES, prices
@@ -44,9 +47,10 @@ def test_any_two_prompts_can_be_compared(
     ttl_s, hour_tokens = lifetimes(before, "1h", usage, 2)
     warm = Warm(tokens, hour_tokens, ttl_s, 0.0, fingerprint(before), end, "anthropic")
     known = Recalled(1.0, fingerprint(now), None, Thread("m", 0.0, {"m": warm}))
-    answer = Read("m", "anthropic", usage, prices(SONNET_RATES), 4)
+    answer = Read("m", "anthropic", usage, snapshot("m", usage, prices(SONNET_RATES)), 4)
     miss = miss_of(known, now, answer)
     assert (miss is None) == (read >= tokens if tokens else read > 0)
     if miss is not None:
-        assert 0 <= miss.nano_usd <= missed_nano_usd(usage, answer.prices, tokens)
+        (line,) = lines_of(orjson.loads(answer.rates), usage)
+        assert 0 <= miss.nano_usd <= missed_nano_usd(line, tokens)
     assert known.warm_tokens("m") in (0, tokens)

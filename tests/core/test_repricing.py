@@ -128,6 +128,32 @@ def test_what_the_cache_and_the_tier_saved_follows() -> None:
     assert HAIKU.id == call.sent_model
 
 
+def test_what_a_miss_cost_follows() -> None:
+    # 600 of the prompt's tokens had been in the cache: 500 were written again, 100 not even that
+    usage = Usage(400, cache_write_5m_tokens=500, output_tokens=1)
+    call, rates = settled(usage, Answer("sonnet-model"), missed_tokens=600)
+    becomes = repriced(call, rates, CHEAPER)
+    assert isinstance(becomes, Repriced)
+    # half of (3,750 - 300) and of (3,000 - 300) nano-USD a token
+    assert becomes.missed_nano_usd == 500 * 1_725 + 100 * 1_350
+    plain, rates = settled(usage, Answer("sonnet-model"))
+    assert isinstance(becomes := repriced(plain, rates, CHEAPER), Repriced)
+    assert becomes.missed_nano_usd is None
+
+
+def test_a_miss_that_costs_something_else_is_told_though_the_cost_stays() -> None:
+    usage = Usage(400, cache_write_5m_tokens=500)  # nothing was read: its price is no part of it
+    call, rates = settled(usage, Answer("sonnet-model"), missed_tokens=500)
+    dearer_to_read = catalog(replace(SONNET_RATES, cache_read=350_000))
+    becomes = repriced(call, rates, dearer_to_read)
+    assert isinstance(becomes, Repriced)
+    assert (becomes.total_nano_usd, becomes.cost_source) == (call.cost_nano_usd, "computed")
+    assert becomes.missed_nano_usd == 500 * 3_400
+    again = replace(call, lines=lines_of(becomes.rates, usage))
+    assert repriced(again, becomes.rates, dearer_to_read) is Left.SAME
+    assert repriced(replace(call, missed_tokens=None), rates, dearer_to_read) is Left.SAME
+
+
 @pytest.mark.parametrize(
     ("more", "left"),
     [

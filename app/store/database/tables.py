@@ -58,7 +58,7 @@ __all__ = [
     "windows",
 ]
 
-REVISION = "2026_11_30_2243"  # what `alembic_version` holds when these tables are in place
+REVISION = "2026_12_01_0250"  # what `alembic_version` holds when these tables are in place
 
 
 def _index_where(name: str, rows: Any, *columns: Column[Any], unique: bool = False) -> None:  # noqa: ANN401
@@ -134,6 +134,7 @@ windows = Table(
 # asked for its bill by: from `lookup_due_us` on (0: it wasn't yet), NULL once that is over.
 # `waiting_trace` is the caller's traceparent ('' without one) while the call's trace waits for it.
 # `prefix` tells which tools and system prompt the call came with; NULL where it had neither.
+# `cache_miss_tokens` of the prompt were in the cache, as far as is known; NULL where that costs 0.
 requests = Table(
     "requests",
     METADATA,
@@ -182,6 +183,7 @@ requests = Table(
     _text_or_null("prefix"),
     _text_or_null("cache_miss_reason"),
     _whole_or_null("cache_miss_nano_usd"),
+    _whole_or_null("cache_miss_tokens"),
     _text_or_null("generation_id"),
     _whole_or_null("lookup_due_us"),
     _count("lookups"),

@@ -10,6 +10,7 @@ import orjson
 
 from app.core.caching import CachePlan
 from app.core.ended import Attempt, Basis, Ended
+from app.core.misses import Miss
 from app.core.money import usd_text
 from app.core.pricing import Cost
 from app.core.routing import Route, Weighed
@@ -29,6 +30,7 @@ from app.store.ledger.rollups import NO_LABELS
 MOST_TAGS = 16
 _NOTHING_USED = Usage()
 _NOTHING_COST = Cost()
+_NOTHING_MISSED = (None, None, None)
 _token_counts = attrgetter(*TOKEN_COLUMNS)
 _category_costs = attrgetter(*COST_CATEGORIES)
 
@@ -108,7 +110,7 @@ def closing(ended: Ended, held_model: str) -> Closing:
         ended.other_nano_usd + cost.adjustment,
         *awaited,
         ended.prefix,
-        *((None, None) if ended.miss is None else (str(ended.miss.reason), ended.miss.nano_usd)),
+        *_missed(ended.miss),
         *sums,
         *_category_costs(cost),
     )
@@ -122,11 +124,15 @@ def forgotten(asked: Reservation, held_nano_usd: int) -> Closing:
     columns = (
         *known,
         *("internal_error", None, None, asked.model, None, held_nano_usd, None, None),
-        *(None, None, None, None),
+        *(None, None, *_missed(None)),
         *sums,
         *_category_costs(_NOTHING_COST),
     )
     return Closing(asked.model, held_nano_usd, columns, counts(columns))
+
+
+def _missed(miss: Miss | None) -> tuple[str | None, int | None, int | None]:
+    return _NOTHING_MISSED if miss is None else (str(miss.reason), miss.nano_usd, miss.tokens)
 
 
 def _waiting_trace(ended: Ended) -> str:

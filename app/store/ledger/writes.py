@@ -34,6 +34,7 @@ CLOSED_COLUMNS = (
     *("attempt_details", "cost_source", "rates", "status", "error_code", "latency_ms", "ttft_ms"),
     *("model", "held_model", "other_nano_usd", "generation_id", "lookup_due_us"),
     *("waiting_trace", "prefix", "cache_miss_reason", "cache_miss_nano_usd"),
+    "cache_miss_tokens",
     *(*SUM_COLUMNS, *COST_COLUMNS),
 )
 CLOSED_ROW = (*CLOSED_COLUMNS, "id", "was", "windows_moved")

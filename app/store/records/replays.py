@@ -28,7 +28,7 @@ REPRICED: Final = "repriced"
 READ: Final = (
     *("id", "key_id", "created_us", "state", "model", "held_model", "route_reason", "routing"),
     *("cache_plan", "attempt_details", "generation_id", "rates", "cost_source"),
-    *("lookup_due_us", "routing_savings_nano_usd"),
+    *("lookup_due_us", "routing_savings_nano_usd", "cache_miss_tokens"),
     *("cost_nano_usd", "other_nano_usd", *TOKEN_COLUMNS),
     *(f"{category}_nano_usd" for category in COST_CATEGORIES),
 )
@@ -135,6 +135,7 @@ def stored_call(row: Any) -> Stored:  # noqa: ANN401  # a row of the READ column
         placed=bool(plan.get("placed")),
         callers_marks=plan.get("callers", 0),
         by_hand=row.cost_source == "corrected" and not _tells(rates, REPRICED),
+        missed_tokens=row.cache_miss_tokens,
     )
 
 

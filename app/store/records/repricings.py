@@ -150,6 +150,7 @@ def _change(
         columns = _columns(row, becomes, run_id)
         after = {**{name: getattr(row, name) for name in _EVIDENCE}, **columns}
         after["cost_nano_usd"], after["cost_source"] = becomes.total_nano_usd, becomes.cost_source
+        after["cache_savings_nano_usd"] = becomes.cache_savings_nano_usd
         kept.append(
             {
                 "run_id": run_id,
@@ -177,7 +178,8 @@ def _change(
 
 
 _COSTS: Final = tuple(f"{category}_nano_usd" for category in COST_CATEGORIES)
-_EVIDENCE: Final = ("cost_nano_usd", "cost_source", *_COSTS, "other_nano_usd", "rates")
+_SAVINGS: Final = ("cache_savings_nano_usd", "routing_savings_nano_usd", "cache_miss_nano_usd")
+_EVIDENCE: Final = ("cost_nano_usd", "cost_source", *_COSTS, "other_nano_usd", *_SAVINGS, "rates")
 
 
 def _columns(row: Row[Any], becomes: Repriced, run_id: str) -> dict[str, Any]:
@@ -188,11 +190,13 @@ def _columns(row: Row[Any], becomes: Repriced, run_id: str) -> dict[str, Any]:
     if routing and becomes.strongest_nano_usd is not None:
         routing = becomes.strongest_nano_usd - becomes.cost.total
     more = becomes.total_nano_usd - row.cost_nano_usd
+    missed = row.cache_miss_nano_usd if becomes.missed_nano_usd is None else becomes.missed_nano_usd
     return {
         **costs,
         "other_nano_usd": row.other_nano_usd,
         "rates": orjson.dumps(rates).decode(),
         "routing_savings_nano_usd": routing,
+        "cache_miss_nano_usd": missed,
         "attempt_details": _attempts(row.attempt_details, more),
     }
 

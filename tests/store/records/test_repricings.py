@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.core.billing import Answer, Sent, bill
 from app.core.ended import Attempt, Basis, Charge
 from app.core.errors import APITimeoutError
+from app.core.misses import Miss, MissReason
 from app.core.models import Catalog
 from app.core.price_list import Listed, PriceList
 from app.core.pricing import Rates
@@ -54,6 +55,7 @@ async def fill(till: Till) -> Any:
     for each, source in zip(asked[:2], ("computed", "estimated"), strict=True):
         async with till.hold(each) as booked:
             booked.attempts.append(attempt(1_500_000))
+            booked.miss = Miss(MissReason.EXPIRED, 900_000, 1_000)
             booked.settle(charged(source))
     for each in asked[2:]:
         await till.fail(each, APITimeoutError("silence"))
@@ -96,6 +98,8 @@ async def test_a_run_moves_every_sum_and_keeps_what_was(till: Till) -> None:
     assert exact["rates"]["usd_per_token"]["output"] == "0.0000025"
     assert exact["rates"]["repriced"] == {"run": report.run_id, "before_usd": "0.0015"}
     assert exact["attempt_details"][-1]["cost_usd"] == "0.00075"
+    missed = [(each["cache_miss_reason"], each["cache_miss_usd"]) for each in (exact, silent)]
+    assert missed == [("expired", "0.00045"), (None, None)]  # 1,000 x (500 - 50)
 
     kept = await till.database.run(
         lambda c: c.execute(text("SELECT * FROM repricings ORDER BY request_id")).mappings().all()
@@ -106,6 +110,7 @@ async def test_a_run_moves_every_sum_and_keeps_what_was(till: Till) -> None:
     own = next(row for row in kept if row["request_id"] == asked[0].request_id)
     was, becomes = json.loads(own["before"]), json.loads(own["after"])
     assert (was["cost_nano_usd"], was["cost_source"]) == (1_500_000, "computed")
+    assert (was["cache_miss_nano_usd"], becomes["cache_miss_nano_usd"]) == (900_000, 450_000)
     assert was["rates"]["usd_per_token"]["output"] == "0.000005"
     assert (becomes["cost_nano_usd"], becomes["cost_source"]) == (750_000, "corrected")
 
