@@ -22,7 +22,7 @@ class RecentScores:
     def __init__(self, window: int = WINDOW) -> None:
         self._window = window
         self._calls: deque[tuple[float, bool]] = deque()
-        self._sorted: list[float] = []
+        self._sorted: list[float] | None = None  # from when on a threshold has followed them
         self._strong = 0
 
     def threshold(self, rules: Rules) -> float | None:
@@ -31,9 +31,11 @@ class RecentScores:
         Of calls with the same score as many pass as the share asks for. It is never above 1, so
         that hard rules stand.
         """
-        share, calls = rules.strong_share, len(self._sorted)
+        share, calls = rules.strong_share, len(self._calls)
         if share is None or calls < FEWEST:
             return None
+        if self._sorted is None:
+            self._sorted = sorted(score for score, _ in self._calls)
         strong = round(share * calls)
         if strong == 0:
             return 1.0
@@ -48,8 +50,10 @@ class RecentScores:
         if len(self._calls) == self._window:
             old, was_strong = self._calls.popleft()
             self._strong -= was_strong
-            del self._sorted[bisect_left(self._sorted, old)]
+            if self._sorted is not None:
+                del self._sorted[bisect_left(self._sorted, old)]
         is_strong = route.score >= route.threshold
         self._calls.append((route.score, is_strong))
         self._strong += is_strong
-        insort(self._sorted, route.score)
+        if self._sorted is not None:
+            insort(self._sorted, route.score)

@@ -54,8 +54,10 @@ _CODE = (
     *("\ndef ", "\n    def ", "\nclass ", "\nimport "),
 )
 # One look for what every notation, and every piece of code, has in it: most texts have nothing.
-_MAY_HOLD_NOTATION = re.compile(r"[\\=^≤≥≠≈∑∏∫√∈∀∃∞→$]")
-_MAY_HOLD_CODE = re.compile(r"[`_=>:;{(]|\n")
+_OF_NOTATION, _OF_CODE = r"\\=^≤≥≠≈∑∏∫√∈∀∃∞→$", r"`_=>:;{(\n"
+_MAY_HOLD_NOTATION = re.compile(f"[{_OF_NOTATION}]")
+_MAY_HOLD_CODE = re.compile(f"[{_OF_CODE}]")
+_MAY_HOLD_EITHER = re.compile(f"[{_OF_NOTATION}{_OF_CODE}]")
 _HOLDS_CODE = re.compile("|".join([*map(re.escape, _CODE), _SNAKE.pattern]))
 _ENTRY = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # written without blanks
@@ -74,7 +76,8 @@ class Lexicon:
 
     def _counts(self, text: str) -> Mapping[str, int]:
         """How many words of the text count for each feature that has any."""
-        features, counts = self._features, dict[str, int]()
+        features = self._features
+        counts: dict[str, int] = {}
         for word in filter(features.__contains__, words_of(text)):
             for name in features[word]:
                 counts[name] = counts.get(name, 0) + 1
@@ -105,7 +108,7 @@ def counted(request: Request, size: Measure, turn: Lexicon, system: Lexicon) -> 
 def clipped(texts: Sequence[str]) -> str:
     """The texts one after the other; of a long one its beginning and its end."""
     if sum(map(len, texts)) <= HEAD_CHARS + TAIL_CHARS:
-        return "\n".join(texts)
+        return texts[0] if len(texts) == 1 else "\n".join(texts)
     head = "\n".join(_up_to(HEAD_CHARS, texts))[:HEAD_CHARS]
     tail = "\n".join(reversed(list(_up_to(TAIL_CHARS, reversed(texts)))))[-TAIL_CHARS:]
     return f"{head}\n{tail}"
@@ -143,6 +146,8 @@ def _count_marks(text: str, counts: dict[str, int]) -> None:
     counts["asked"] = text.count("?")
     counts["commas"] = text.count(",")
     counts["names"] = len(_NAME.findall(text))
+    if not _MAY_HOLD_EITHER.search(text):
+        return
     if _MAY_HOLD_NOTATION.search(text):
         counts["notation"] = len(_NOTATION.findall(text))
     if _MAY_HOLD_CODE.search(text) and _HOLDS_CODE.search(text):

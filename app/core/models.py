@@ -111,7 +111,10 @@ class Catalog:
 
     def at(self, now: datetime) -> Catalog:
         """What is offered at that moment: the vendor has retired some of it by then."""
-        return next((catalog for since, catalog in self._later if since <= now), self)
+        for since, catalog in self._later:
+            if since <= now:
+                return catalog
+        return self
 
     def _meant(self, name: str) -> str:
         meant = self.tiers.get(name) or self.aliases.get(name, name)

@@ -166,10 +166,11 @@ def _taken(  # noqa: PLR0913, PLR0917 - as above
     Where every one refuses something, one that the request can be reworded for is better than an
     error. Or unless a stronger one that takes it too is cheaper at that length.
     """
-    models = {tier: catalog.models[catalog.tiers[tier]] for tier in usable}
-    model = models[chosen.tier or usable[0]]
+    first = chosen.tier or usable[0]
+    model = catalog.models[catalog.tiers[first]]
     refused = refusals(request, size, model)
     if refused:
+        models = {tier: catalog.models[catalog.tiers[tier]] for tier in usable}
         for tier, other in models.items():
             if not refusals(request, size, other):
                 return replace(chosen, tier=tier, reason=Reason(refused[0])), other
@@ -179,8 +180,8 @@ def _taken(  # noqa: PLR0913, PLR0917 - as above
                 return replace(chosen, tier=tier, reason=Reason(failing[0])), other
         return chosen, model
     if has_steps(model):
-        for tier in usable[usable.index(chosen.tier or usable[0]) + 1 :]:
-            other = models[tier]
+        for tier in usable[usable.index(first) + 1 :]:
+            other = catalog.models[catalog.tiers[tier]]
             if not refusals(request, size, other) and is_dearer(model, other, size, day):
                 return replace(chosen, tier=tier, reason=Reason.CHEAPER), other
     return chosen, model

@@ -107,3 +107,13 @@ async def test_a_calls_score_is_held_against_those_before_it_and_reloads_forget_
     # the fifth highest of fifty scores is 0.4 * log 4 / log 16
     last = told.recordings.calls[-1].route
     assert (last.tier, last.threshold) == ("sonnet", 0.2)
+
+
+def test_a_share_that_is_asked_for_later_follows_the_calls_that_were_before() -> None:
+    always, later = RecentScores(window=60), RecentScores(window=60)
+    scores = drawn(0.2, 0.9, 100)
+    for score in scores:
+        for recent in (always, later):
+            recent.add(Route("haiku", score, Reason.SCORE, 0.5))
+        always.threshold(SHARED)
+    assert later.threshold(SHARED) == always.threshold(SHARED) == sorted(scores[40:])[-18] + 1e-4
