@@ -23,7 +23,7 @@ from app.core.unknown import stake_of, unknown_outcome
 from app.ports import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
     from types import TracebackType
 
     from app.calls.gateway import Gateway, Incoming
@@ -119,9 +119,9 @@ class Held:
         """See attempts.Told."""
         await self._close(error)
 
-    async def send(self, target: Target) -> Reply:
+    def send(self, target: Target) -> Awaitable[Reply]:
         """One try at a whole answer."""
-        return await self.upstream(target).send(self.call(target))
+        return self._gateway.upstreams[target.upstream].send(self.call(target))
 
     async def may_try(self, target: Target) -> bool:
         """See attempts.Told.  The first one at the call's own model is held already."""

@@ -26,7 +26,8 @@ def adapt(request: Request, model: Model) -> Request:
     if request.options:
         adapted = _sampling(adapted, model)
         adapted = _speed(adapted, model)
-    adapted = _effort(adapted, model)
+    if request.options or request.reasoning_effort is not None:
+        adapted = _effort(adapted, model)
     if request.options:
         adapted = _forced_tool(adapted, model)
     return _late_system(_begun_answer(adapted, model), model)

@@ -200,16 +200,17 @@ def _prompt_tokens(size: Measure, request: Request, tools: Sequence[Block], mode
 def _cost(run: _Run, request: Request, ttl: Ttl | None) -> tuple[int, int, int]:
     """Nano-USD whatever is answered, and pico-USD per token of the prompt and of the answer."""
     dearest_input, dearest_output = _rates(run.prices, run.input_tokens, ttl)
-    fast = max(run.prices.fast, ONE) if run.fast else ONE
-    us = max(run.prices.us, ONE) if is_us(request, run.model) else ONE
     held = run.model.held_thousandths
-    plain = not run.fast and us == held == ONE
-    factor, divisor = (1, 1) if plain else (fast * us * held, ONE * ONE * ONE)
-    fixed = (
-        round_up(run.input_tokens * dearest_input * factor, PICO_PER_NANO * divisor)
-        + round_up(run.searches * run.prices.web_search_nano_usd * held, ONE)
-        + (ROUNDED_APART if ttl else 0)
-    )
+    fixed = ROUNDED_APART if ttl else 0
+    if run.searches:
+        fixed += round_up(run.searches * run.prices.web_search_nano_usd * held, ONE)
+    us = max(run.prices.us, ONE) if is_us(request, run.model) else ONE
+    if not run.fast and us == held == ONE:
+        fixed += round_up(run.input_tokens * dearest_input, PICO_PER_NANO)
+        return fixed, dearest_input, dearest_output
+    fast = max(run.prices.fast, ONE) if run.fast else ONE
+    factor, divisor = fast * us * held, ONE * ONE * ONE
+    fixed += round_up(run.input_tokens * dearest_input * factor, PICO_PER_NANO * divisor)
     rates = round_up(dearest_input * factor, divisor), round_up(dearest_output * factor, divisor)
     return fixed, *rates
 

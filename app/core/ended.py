@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -143,11 +144,12 @@ class Ended:
     content: tuple[Block, ...] | None = None
     prefix: str | None = None
     miss: Miss | None = None
+    cost_nano_usd: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def cost_nano_usd(self) -> int:
-        """All that the call is charged."""
-        return self.other_nano_usd + (0 if self.charge is None else self.charge.cost.total)
+    def __post_init__(self) -> None:
+        """Sum once what is asked for again and again: all that the call is charged."""
+        charged = 0 if self.charge is None else self.charge.cost.total
+        object.__setattr__(self, "cost_nano_usd", self.other_nano_usd + charged)
 
     @property
     def awaited_bill(self) -> str | None:

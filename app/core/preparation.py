@@ -206,13 +206,13 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
     most_cost = bound(marked, size, model, prices, ttl=cache.ttl, others=others)
     if most_cost.unbounded and limited:
         raise without_bound(most_cost.unbounded)
-    strongest = catalog.strongest if chosen.is_ours else None
+    strongest = (catalog.strongest if chosen.is_ours else None) or model
     return Prepared(
         request=marked,
         route=chosen,
         model=model,
         prices=prices,
-        strongest=_prices(strongest or model, day),
+        strongest=prices if strongest is model else _prices(strongest, day),
         price_list=catalog.price_list,
         day=day,
         size=size,
@@ -221,7 +221,9 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
         bound=most_cost,
         max_tokens_set=marked.max_tokens != asked,
         shrinkable=policy.shrink == "always" or (policy.shrink == "unset" and asked is None),
-        min_output_tokens=max(policy.min_output_tokens, _least_tokens(marked)),
+        min_output_tokens=max(policy.min_output_tokens, _least_tokens(marked))
+        if marked.options
+        else policy.min_output_tokens,
         share_ppm=policy.shrink_share_ppm
         if asked is None and policy.shrink != "never"
         else WHOLE_PPM,

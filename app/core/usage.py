@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Literal
 
 from app.core.values import value
@@ -36,21 +36,21 @@ class Usage:
     batch: bool = False
     unknown: tuple[Unknown, ...] = ()
     parts: tuple[Part, ...] = ()
+    prompt_tokens: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sum once what is asked for again and again.
+
+        Uncached + written + read: what a price step's threshold is held against.
+        """
+        tokens = self.input_tokens + self.cache_read_tokens
+        tokens += self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        object.__setattr__(self, "prompt_tokens", tokens)
 
     @property
     def cache_write_tokens(self) -> int:
         """Tokens written to the cache, of either lifetime."""
         return self.cache_write_5m_tokens + self.cache_write_1h_tokens
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Uncached + written + read: what a price step's threshold is held against."""
-        return (
-            self.input_tokens
-            + self.cache_write_5m_tokens
-            + self.cache_write_1h_tokens
-            + self.cache_read_tokens
-        )
 
     @property
     def answering(self) -> Usage:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from app.core.breaking import State as Breaker
     from app.core.ended import Charge, Ended, Refused
-    from app.core.misses import Miss
     from app.core.standing import Standing
     from app.core.usage import Usage
 
@@ -197,21 +196,22 @@ class Metrics:
         if cost_nano_usd > call.held_nano_usd:
             self._bound_exceeded.add(1)
         if charge is not None:
-            self.billed(model, charge.cost.adjustment)
-            if charge.unknown:
-                self._note_unknown(call, charge)
-            total = charge.cost.total
-            self._cache_savings.add(charge.uncached_nano_usd - total, model)
-            self._routing_savings.add(charge.strongest_nano_usd - total, model)
-            self._note_miss(call.miss, model)
-            for category, tokens in _tokens(charge.usage):
-                if tokens:
-                    self._tokens.add(tokens, model, category)
+            self._note_charge(call, charge, model)
 
-    def _note_miss(self, miss: Miss | None, model: str) -> None:
-        if miss is not None:
-            self._misses.add(1, model, miss.reason)
-            self._miss_cost.add(miss.nano_usd, model, miss.reason)
+    def _note_charge(self, call: Ended, charge: Charge, model: str) -> None:
+        if charge.cost.adjustment:
+            self.billed(model, charge.cost.adjustment)
+        if charge.unknown:
+            self._note_unknown(call, charge)
+        total = charge.cost.total
+        self._cache_savings.add(charge.uncached_nano_usd - total, model)
+        self._routing_savings.add(charge.strongest_nano_usd - total, model)
+        if call.miss is not None:
+            self._misses.add(1, model, call.miss.reason)
+            self._miss_cost.add(call.miss.nano_usd, model, call.miss.reason)
+        for category, tokens in _tokens(charge.usage):
+            if tokens:
+                self._tokens.add(tokens, model, category)
 
     def billed(self, model: str, more_nano_usd: int) -> None:
         """Count by how much a vendor's own bill is above what was computed, or below."""

@@ -67,9 +67,11 @@ async def caller(headers: Iterable[tuple[bytes, bytes]], keys: KeyFinder) -> Key
 
 def why_over(key: Key) -> str:
     """Why the key, by the secret that was shown, may no longer call; empty where it may."""
-    now = datetime.now(UTC)
     if key.revoked_at is not None:
         return "this API key was revoked"
+    if key.expires_at is None and key.secret_ends_at is None:
+        return ""
+    now = datetime.now(UTC)
     if key.expires_at is not None and key.expires_at <= now:
         return f"this API key expired at {key.expires_at:%Y-%m-%d %H:%M:%S} UTC"
     if key.secret_ends_at is not None and key.secret_ends_at <= now:

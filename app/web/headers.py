@@ -38,7 +38,8 @@ def opening_headers(opening: Opening) -> list[Header]:
         (b"x-tollkeeper-attempts", b"%d" % opening.attempts),
         (b"x-tollkeeper-conversation", opening.conversation.encode()),
     ]
-    headers += vendors_own(opening.native_headers)
+    if opening.native_headers:
+        headers += vendors_own(opening.native_headers)
     if opening.dropped:
         names = ",".join(dict.fromkeys(opening.dropped))
         headers.append((b"x-tollkeeper-dropped-params", _printable(names)))

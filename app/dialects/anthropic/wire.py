@@ -98,7 +98,7 @@ def wire_headers(request: Request) -> Mapping[str, str]:
 
 def has_unsplit_writes(usage: object) -> bool:
     """Whether `usage` tells of cache writes and not how long they live."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return False
     iterations = usage.get("iterations")
     if isinstance(iterations, list) and any(map(has_unsplit_writes, iterations)):
@@ -106,7 +106,7 @@ def has_unsplit_writes(usage: object) -> bool:
     if not usage.get("cache_creation_input_tokens"):
         return False
     split = usage.get("cache_creation")
-    if not isinstance(split, Mapping):
+    if not isinstance(split, dict):
         return True
     told = sum(count for count in split.values() if type(count) is int)
     return bool(told != usage["cache_creation_input_tokens"])
@@ -147,8 +147,8 @@ def reply_from(
 
 def told_of_miss(diagnostics: object) -> str | None:
     """The vendor's word for why its cache missed; None where it names nothing."""
-    reason = diagnostics.get("cache_miss_reason") if isinstance(diagnostics, Mapping) else None
-    kind = reason.get("type") if isinstance(reason, Mapping) else None
+    reason = diagnostics.get("cache_miss_reason") if isinstance(diagnostics, dict) else None
+    kind = reason.get("type") if isinstance(reason, dict) else None
     return kind if isinstance(kind, str) else None
 
 

@@ -40,6 +40,7 @@ KNOWN_FIELDS = frozenset(
     }
 )
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+PLAIN_FIELDS = 2  # of a message that has a role and content and nothing else
 
 
 @value
@@ -83,10 +84,12 @@ def read_messages(given: object) -> ChatConversation:
     for n, one in enumerate(messages):
         where = f"messages[{n}]"
         message = as_object(one, where)
-        role = one_of(message.get("role"), f"{where}.role", ROLES)
+        role = message.get("role")
+        if type(role) is not str or role not in _READERS:
+            role = one_of(role, f"{where}.role", ROLES)
         if conversation.open_calls and role not in ("tool", "function"):
             _refuse_unanswered(conversation)
-        if not message.keys() <= KNOWN_FIELDS:
+        if not _is_plain(message) and not message.keys() <= KNOWN_FIELDS:
             unknown = sorted(message.keys() - KNOWN_FIELDS)
             conversation.unknown_fields += [f"messages.{name}" for name in unknown]
         _READERS[role](conversation, message, where)
@@ -94,6 +97,11 @@ def read_messages(given: object) -> ChatConversation:
         _refuse_unanswered(conversation)
     conversation.complete("messages")
     return conversation
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether it has a role and a text, and nothing else."""
+    return len(message) == PLAIN_FIELDS and type(message.get("content")) is str
 
 
 def _refuse_unanswered(conversation: ChatConversation) -> None:
@@ -110,6 +118,15 @@ def _content(
     return read_content(message.get("content"), f"{where}.content", kinds, conversation.breakpoints)
 
 
+def _marked_content(
+    conversation: ChatConversation, message: Message, where: str, kinds: tuple[str, ...]
+) -> str | list[Block]:
+    if _is_plain(message):
+        text: str = message["content"]
+        return text
+    return _marked(_content(conversation, message, where, kinds), message, where)
+
+
 def _marked(content: str | list[Block], message: Message, where: str) -> str | list[Block]:
     """The content with the message's own mark on its last block, unless that has one."""
     mark = cache_mark(message, where)
@@ -123,7 +140,7 @@ def _marked(content: str | list[Block], message: Message, where: str) -> str | l
 
 def _system(conversation: ChatConversation, message: Message, where: str) -> None:
     """Before the first turn: the system prompt. After it: a message in its place."""
-    content = _marked(_content(conversation, message, where, SYSTEM_PARTS), message, where)
+    content = _marked_content(conversation, message, where, SYSTEM_PARTS)
     if conversation.turns:
         conversation.add("system", content)
     else:
@@ -131,11 +148,13 @@ def _system(conversation: ChatConversation, message: Message, where: str) -> Non
 
 
 def _user(conversation: ChatConversation, message: Message, where: str) -> None:
-    content = _content(conversation, message, where, USER_PARTS)
-    conversation.add_user(_marked(content, message, where))
+    conversation.add_user(_marked_content(conversation, message, where, USER_PARTS))
 
 
 def _assistant(conversation: ChatConversation, message: Message, where: str) -> None:
+    if _is_plain(message):
+        conversation.add_assistant(message["content"])
+        return
     if message.get("audio") is not None:
         unsupported(f"{where}.audio", "audio is not supported")
     refusal = message.get("refusal")

@@ -64,7 +64,7 @@ class _Wishes:
 
 
 _NO_WISHES = _Wishes()
-# What is read in any case: many requests hold nothing else.
+# What is read in any case, and never dropped: many requests hold nothing else.
 _PLAIN = frozenset(
     {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
 )
@@ -76,10 +76,11 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     Raises BadRequest and UnsupportedParameter.
     """
     fields = fields_of(body)
-    dropped = dropped_by(fields, PARAMETERS)
+    is_plain = fields.keys() <= _PLAIN
+    dropped = [] if is_plain else dropped_by(fields, PARAMETERS)
     model = read_model(fields, default_model)
     conversation = read_messages(fields.get("messages"))
-    wishes = _NO_WISHES if fields.keys() <= _PLAIN else _wishes(fields)
+    wishes = _NO_WISHES if is_plain else _wishes(fields)
     request = Request(
         model=model,
         messages=tuple(conversation.turns),
@@ -93,8 +94,8 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
         wishes=wishes.wishes,
         end_user=wishes.end_user,
         tags=wishes.tags,
-        session_id=session_id_of(fields),
-        prompt_cache_key=cache_key_of(fields),
+        session_id=None if is_plain else session_id_of(fields),
+        prompt_cache_key=None if is_plain else cache_key_of(fields),
         first_words=tuple(conversation.first_words),
         dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
     )

@@ -14,6 +14,7 @@ version is pinned.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.http import RawResponseMessage
     from aiohttp.streams import StreamReader
@@ -54,7 +56,7 @@ class Posts:
         self._connector = connector
         self._limits = limits
         self._read_bytes = read_bytes
-        self._request = aiohttp.ClientRequest("POST", url, headers=session.headers, session=session)
+        self._request = _Request("POST", url, headers=session.headers, session=session)
         self._request.headers.pop("Content-Length", None)
         self._usual_head = self._written(self._request.headers)
 
@@ -107,6 +109,14 @@ class Posts:
             message, content = await protocol.read()
             if message.code not in INFORMING or message.code == SWITCHING:
                 return message, content
+
+
+class _Request(aiohttp.ClientRequest):
+    """What the connector is asked with, each time the same."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        return super().connection_key
 
 
 class Answered:

@@ -46,7 +46,8 @@ class AnthropicUpstream:
         """See ports.Upstream."""
         body = encode(call.request, call.model.id)
         try:
-            response = await self._answer(MESSAGES, body, call)
+            headers, limit = sent_headers(call), self._deadlines
+            response = await whole_answer(self._transport, MESSAGES, body, headers, limit)
             return self._reply(response, call)
         except APIStatusError as error:
             raise self._redaction.error(error) from None
@@ -61,7 +62,8 @@ class AnthropicUpstream:
         """See ports.Upstream."""
         body = count_tokens_body(call.request, call.model.id)
         try:
-            response = await self._answer(COUNT_TOKENS, body, call)
+            headers, limit = sent_headers(call), self._deadlines
+            response = await whole_answer(self._transport, COUNT_TOKENS, body, headers, limit)
         except APIStatusError as error:
             raise self._redaction.error(error) from None
         return TokenCount(counted_tokens(response.body), response.body, response.headers)
@@ -70,9 +72,6 @@ class AnthropicUpstream:
         """See ports.Upstream."""
         self._deadlines.close()
         await self._transport.close()
-
-    async def _answer(self, path: str, body: bytes, call: Call) -> Response:
-        return await whole_answer(self._transport, path, body, sent_headers(call), self._deadlines)
 
     @staticmethod
     def _reply(response: Response, call: Call) -> Reply:
