@@ -21,10 +21,12 @@ def hello(path: str, **fields: Any) -> dict[str, Any]:
     return {"model": "haiku", "messages": turns, "max_tokens": 50, **fields}
 
 
-def conversation(served: Gateway, key: str, body: Mapping[str, Any], **headers: str) -> str:
+def conversation(
+    served: Gateway, key: str, body: Mapping[str, Any], path: str = CHAT, **headers: str
+) -> str:
     named = [(name.encode(), text.encode()) for name, text in headers.items()]
     sent = [(b"authorization", f"Bearer {key}".encode()), *named]
-    answer = served.http.post(f"{served.url}{CHAT}", json=body, headers=sent)
+    answer = served.http.post(f"{served.url}{path}", json=body, headers=sent)
     assert answer.status_code == 200, answer.text
     return str(answer.headers["x-tollkeeper-conversation"])
 
@@ -70,10 +72,36 @@ def test_of_several_names_the_gateways_own_comes_first(served: Gateway) -> None:
         assert conversation(served, key, hello(CHAT), **sent) == in_body
 
 
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "a\0b", "\u202e\u0007"])
+def test_a_name_in_a_body_counts_whole_whatever_it_holds_on_every_route(
+    served: Gateway, name: str
+) -> None:
+    key = served.key(max_budget_usd="5.00")
+    found = {
+        conversation(served, key, hello(path, session_id=said), path)
+        for path in ROUTES
+        for said in (name, f"  {name}\n", f"{name}x")
+    }
+    assert len(found) == 2
+
+
+def test_a_name_that_is_no_text_is_refused_on_every_route(served: Gateway) -> None:
+    key = served.key(max_budget_usd="5.00")
+    for path in ROUTES:
+        answer = served.post(path, key, hello(path, session_id=7))
+        assert answer.status_code == 400, answer.text
+        assert "session_id" in answer.json()["error"]["message"]
+
+
 def test_a_name_counts_whole_however_long_it_is(served: Gateway) -> None:
     key = served.key(max_budget_usd="5.00")
     found = {
-        conversation(served, key, hello(CHAT), **{"x-session-id": "x" * length})
+        conversation(served, key, hello(path, **body), path, **headers)
+        for path in ROUTES
         for length in (2_999, 3_000)
+        for body, headers in (
+            ({}, {"x-session-id": "x" * length}),
+            ({"session_id": "x" * length}, {}),
+        )
     }
     assert len(found) == 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from app.calls.gateway import Incoming
 from app.core.conversations import conversation_of
 from app.core.errors import BadRequest
+from app.core.printable import printable
 from app.web.exchange import Exchange
 from app.web.headers import MOST_TAGS, as_utf8, tags
 
@@ -68,12 +69,12 @@ def incoming_of(
         request_id=exchange.request_id,
         dialect=dialect,
         conversation=conversation_of(request, key.id, session),
-        session=session and session[:MOST_SESSION_CHARS],
+        session=session and printable(session[:MOST_SESSION_CHARS])[:MOST_SESSION_CHARS],
         native=native_headers is not None,
         headers=native_headers or {},
         idempotency_key=_idempotency_key(exchange) if adds else None,
         traceparent=exchange.header(b"traceparent") if adds else None,
-        agent=(exchange.header(AGENT) or None) if adds else None,
+        agent=((exchange.header(AGENT) or "")[:MOST_SESSION_CHARS] or None) if adds else None,
     )
 
 

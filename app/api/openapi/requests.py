@@ -106,7 +106,7 @@ _OF_BOTH: Mapping[str, Schema] = {
     "user": _LABEL,
     "safety_identifier": _LABEL,
     "metadata": _METADATA,
-    "session_id": {"type": "string", "maxLength": 512},
+    "session_id": {"type": "string"},
     "prompt_cache_key": {"type": "string"},
     "prompt_cache_options": _CACHING,
 }

@@ -113,9 +113,9 @@ def read_tags(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def session_id_of(body: Mapping[str, Any]) -> str | None:
-    """What the caller names the conversation."""
+    """What the caller names the conversation, however long."""
     session_id = body.get("session_id")
-    return None if session_id is None else as_label(session_id, "session_id")
+    return None if session_id is None else as_text(session_id, "session_id")
 
 
 def cache_key_of(body: Mapping[str, Any]) -> str | None:

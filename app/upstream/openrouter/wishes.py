@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app.core.measure import has_thinking
+from app.core.printable import printable
 
 if TYPE_CHECKING:
     from app.core.models import Model
@@ -27,7 +28,7 @@ def with_wishes_of(request: Request, model: Model) -> Request:
         if provider:
             added["provider"] = provider
     if request.session_id is not None:
-        added["session_id"] = request.session_id[:LONGEST_SESSION]
+        added["session_id"] = printable(request.session_id[:LONGEST_SESSION])[:LONGEST_SESSION]
     if not added:
         return request
     return replace(request, options={**request.options, **added}, original=None)

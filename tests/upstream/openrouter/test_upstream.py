@@ -63,7 +63,7 @@ async def test_it_is_asked_at_its_own_path_with_a_bearer(
 ) -> None:
     usage = {"input_tokens": 12, "output_tokens": 3, "cost": 0.0000297}
     server.script(whole({**MESSAGE, "usage": usage}))
-    reply = await upstream.send(call(session_id="s" * 300, headers={"anthropic-beta": "b"}))
+    reply = await upstream.send(call(session_id="\0" + "s" * 300, headers={"anthropic-beta": "b"}))
     received = server.requests[0]
     assert received.path == "/api/v1/messages"
     assert received.headers["authorization"] == f"Bearer {KEY}"
@@ -72,7 +72,7 @@ async def test_it_is_asked_at_its_own_path_with_a_bearer(
     assert orjson.loads(received.body) == {
         "model": HAIKU,
         "max_tokens": 64,
-        "session_id": "s" * 256,
+        "session_id": "\\x00" + "s" * 252,
         "messages": [{"role": "user", "content": "Hi"}],
     }
     assert reply.billed_nano_usd == 29_700
