@@ -67,15 +67,13 @@ def explain(prompt: str, config: Path | None, *, as_json: bool) -> None:
 
 
 def _each_line(catalog: Catalog, rules: Rules, default: str) -> None:
-    """One decision per line, in order; a refused line gets an error in its place.
+    """One decision per line, in order; one that is no request gets an error in its place.
 
     A line that would be refused for how its tools are written is decided on as well: nothing of it
     is sent, and people have bodies of other vendors at hand.
     """
     refused = 0
     for number, line in enumerate(sys.stdin.buffer, 1):
-        if not line.strip():
-            continue
         try:
             chosen, model = _decide_anyway(number, line, catalog, rules, default)
         except Refusal as error:
@@ -85,7 +83,8 @@ def _each_line(catalog: Catalog, rules: Rules, default: str) -> None:
         else:
             show_json_line(_decision(chosen, model))
     if refused:
-        raise CommandFailed(f"{refused} lines are not requests that can be routed")
+        lines = "1 line is no request" if refused == 1 else f"{refused:,} lines are no requests"
+        raise CommandFailed(f"{lines} that can be routed")
 
 
 def _decide(body: bytes, catalog: Catalog, rules: Rules, default: str) -> tuple[Route, Model]:

@@ -54,11 +54,16 @@ def test_the_threshold_of_the_configuration_decides(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_no_request_keeps_its_place_and_fails_the_command(tmp_path: Path) -> None:
-    lines = [body("Hello!"), "nonsense", body("Hello!", model="gpt-4"), body("Hello!")]
-    ended = run(tmp_path, "route", "--json", "-", stdin="\n".join(lines))
+    lines = [
+        *(body("Hello!"), "nonsense", body("Hello!", model="gpt-4")),
+        *("", " \t\r", "[]", "null", body("Hello!")),
+    ]
+    ended = run(tmp_path, "route", "--json", "-", stdin="\n".join(lines) + "\n")
     assert ended.code == 1
     found = decisions(ended.out)
-    assert ["error" in decision for decision in found] == [False, True, True, False]
+    assert ["error" in decision for decision in found] == [False, *[True] * 6, False]
+    assert "6 lines are no requests that can be routed" in ended.err
+    assert "line 5: the body is not valid JSON" in ended.err
     assert found[2]["error"]["param"] == "model"
     assert "line 2: the body is not valid JSON" in ended.err
     assert "line 3: the model 'gpt-4' does not exist here" in ended.err

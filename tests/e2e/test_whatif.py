@@ -195,3 +195,32 @@ def test_ranges_that_mean_nothing_are_refused_by_name(
     given = {name: value for name, value in (whole | query).items() if value is not None}
     answer = served.http.get(f"{served.url}/admin/spend/change", params=given, headers=ADMIN)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), answer.text
+
+
+@pytest.mark.parametrize(
+    ("figure", "param"),
+    [
+        ("2e-6", None),
+        ("0.0000020", None),
+        ("2.0000000000000000000000001e-6", "cost_per_token.sonnet.input"),  # as a float it is 2e-6
+        ("0.010000000000000000000000001", "cost_per_token.sonnet.input"),
+        ("1e-400", "cost_per_token.sonnet.input"),
+        ("9" * 300, "cost_per_token.sonnet.input"),
+        ('2e-6, "input": 3e-6', "input"),
+    ],
+)
+def test_a_price_is_read_from_its_text(served: Gateway, figure: str, param: str | None) -> None:
+    prices = f'{{"sonnet": {{"input": {figure}}}}}'
+    body = f'{{"from": "2020-01-01", "to": "2020-02-01", "cost_per_token": {prices}}}'
+    answer = served.http.post(f"{served.url}/admin/whatif", content=body, headers=ADMIN)
+    if param is None:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), answer.text
+
+
+def test_a_fraction_is_no_count_and_a_threshold_is_one(served: Gateway) -> None:
+    assert post(served, {**EVER, "threshold": 0.25}).status_code == 200
+    asked = {"name": "n", "rpm": 1.0}
+    refused = served.http.post(f"{served.url}/admin/keys", json=asked, headers=ADMIN)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "rpm")

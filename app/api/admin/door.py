@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MOST_BODY_BYTES = 1 << 20
+MOST_DIGITS = 30
 Running = Annotated[RunningGateway, Depends(running_gateway)]
 
 
@@ -73,7 +75,7 @@ class WholeRequest(Request):
 async def json_object(request: Request) -> dict[str, Any]:
     """The body, an object that names each field once; nothing at all is an empty one.
 
-    Raises BadRequest and RequestTooLarge.
+    A fraction is the Decimal that its text says.  Raises BadRequest and RequestTooLarge.
     """
     body = bytearray()
     async for part in request.stream():
@@ -87,15 +89,26 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")
     with suppress(RecursionError):  # nothing that is known nests, so it is refused all the same
-        json.loads(body.decode() or "{}", object_pairs_hook=_named_once, parse_int=str)
+        value = json.loads(
+            body.decode() or "{}",
+            object_pairs_hook=_named_once,
+            parse_int=_whole,
+            parse_float=Decimal,
+        )
     return value
 
 
-def _named_once(pairs: list[tuple[str, Any]]) -> None:
+def _whole(digits: str) -> int | Decimal:
+    """So many digits are no number that is known, and Python refuses to make it."""
+    return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     times = Counter(name for name, _ in pairs)
     for name, count in times.items():
         if count > 1:
             raise BadRequest(f"{name[:100]} is given {count} times", param=name[:100])
+    return dict(pairs)
 
 
 def query_names(dependant: Dependant) -> list[str]:

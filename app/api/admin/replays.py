@@ -33,15 +33,17 @@ router = APIRouter(
 
 
 def _price(value: object) -> int:
-    """Pico-USD of a number, taken as it is written and not as a fraction of two."""
-    if isinstance(value, float):
-        return pico_usd(Decimal(repr(value)))
+    """Pico-USD of a number as it is written, or of its text."""
     if isinstance(value, str):
         try:
             return pico_usd(Decimal(value))
         except ArithmeticError as error:
             raise ValueError(PICO_ALLOWED) from error
     return pico_usd(value)
+
+
+def _fraction(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 Price = Annotated[int, BeforeValidator(_price), WithJsonSchema(_PRICE_SCHEMA)]
@@ -57,7 +59,9 @@ class WhatIf(Asked):
     tiers: Annotated[
         dict[Name, Name] | None, Field(description="A tier, and the model that would answer.")
     ] = None
-    threshold: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
+    threshold: (
+        Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1, strict=True)] | None
+    ) = None
     cost_per_token: (
         Annotated[dict[Name, dict[Category, Price]], Field(description="By model.")] | None
     ) = None
