@@ -88,14 +88,15 @@ async def json_object(request: Request) -> dict[str, Any]:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")
+    exact: dict[str, Any] = value
     with suppress(RecursionError):  # nothing that is known nests, so it is refused all the same
-        value = json.loads(
+        exact = json.loads(
             body.decode() or "{}",
             object_pairs_hook=_named_once,
             parse_int=_whole,
             parse_float=Decimal,
         )
-    return value
+    return exact
 
 
 def _whole(digits: str) -> int | Decimal:
