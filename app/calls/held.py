@@ -67,8 +67,9 @@ class Held:
         self._asked_count = False
 
     async def __aenter__(self) -> Self:
-        known = await self.memory.recall(self.incoming)
-        self.prepared = ready(self.incoming, self._gateway, known)
+        now = self._gateway.now()
+        known = await self.memory.recall(self.incoming, now)
+        self.prepared = ready(self.incoming, self._gateway, now, known)
         try:
             await self._enter()
         except BudgetExceeded as refusal:

@@ -11,6 +11,8 @@ from app.core.misses import Read, first_miss, miss_of
 from app.core.remembered import FIVE_MINUTES_S, Asked, Lesson, Recalled, Tried, Warm, thread_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.calls.ended import Course
     from app.calls.gateway import Gateway, Incoming
     from app.core.ended import Ended
@@ -38,8 +40,8 @@ class Recollection:
         """The name of the call's tools and system prompt."""
         return self._asked.prefix
 
-    async def recall(self, incoming: Incoming) -> Recalled:
-        """Ask the memory."""
+    async def recall(self, incoming: Incoming, at: datetime) -> Recalled:
+        """Ask the memory for what is known at that moment."""
         now = fingerprint(incoming.request)
         agent = incoming.agent
         self._asked = asked = Asked(
@@ -51,8 +53,7 @@ class Recollection:
         )
         known, shared = await self._gateway.memory.recall(asked)
         thread = None if known is None else thread_of(known, asked, now)
-        now_s = self._gateway.now().timestamp()
-        self.recalled = Recalled(now_s, now, known, thread, shared)
+        self.recalled = Recalled(at.timestamp(), now, known, thread, shared)
         return self.recalled
 
     def asking(self, request: Request, target: Target, *, native: bool) -> Request:

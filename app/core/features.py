@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from app.core.request import as_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from app.core.measure import Measure
     from app.core.request import Block, Message, Request
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HEAD_CHARS = 3_000
 TAIL_CHARS = 1_000
 SYSTEM_CHARS = 1_000
+TEXTS_KEPT = 512  # system prompts and what was counted in them: most calls come with one of a few
 LONG_ANSWER_CHARS = 400  # a shorter one that ends without a stop may be meant so
 SHORT_ANSWER_TOKENS = 64
 SEVERAL = ("joined", "steps", "commas")
@@ -65,16 +66,14 @@ _ENDS = frozenset(".!?:;)]}>`\"'*|。！？")  # noqa: RUF001 - as Chinese and J
 
 
 class Lexicon:
-    """Which features a word counts for; words stand in lower case.
+    """Which features a word counts for; words stand in lower case."""
 
-    What was counted in the last `kept` texts is remembered.
-    """
-
-    def __init__(self, features: Mapping[str, tuple[str, ...]], kept: int = 0) -> None:
+    def __init__(self, features: Mapping[str, tuple[str, ...]]) -> None:
         self._features = features
-        self.counts = lru_cache(kept)(self._counts) if kept else self._counts
+        self.kept: Callable[[str], Mapping[str, int]] = lru_cache(TEXTS_KEPT)(self.counts)
+        """The same as `counts`, of a text that was perhaps counted before."""
 
-    def _counts(self, text: str) -> Mapping[str, int]:
+    def counts(self, text: str) -> dict[str, int]:
         """How many words of the text count for each feature that has any."""
         features = self._features
         counts: dict[str, int] = {}
@@ -97,12 +96,12 @@ def counted(request: Request, size: Measure, turn: Lexicon, system: Lexicon) -> 
     `turn` is asked for the words of the last user turn, `system` for those of the system prompt.
     """
     text = clipped(_last_texts(request.messages))
-    counts = dict(turn.counts(text))
+    counts = turn.counts(text)
     if request.system:
-        counts.update(system.counts(" ".join(_texts(request.system[:4]))[:SYSTEM_CHARS]))
+        counts.update(system.kept(" ".join(_texts(request.system[:4]))[:SYSTEM_CHARS]))
     _count_marks(text, counts)
     _count_shape(request, size, counts)
-    return {name: n for name, n in counts.items() if n > 0}
+    return {name: n for name, n in counts.items() if n > 0} if 0 in counts.values() else counts
 
 
 def clipped(texts: Sequence[str]) -> str:
@@ -143,9 +142,13 @@ def _texts(blocks: Iterable[Block]) -> Iterable[str]:
 def _count_marks(text: str, counts: dict[str, int]) -> None:
     words = len(text.split())
     counts["words"] = words if text.isascii() else words + len(_UNSPACED.findall(text)) // 2
-    counts["asked"] = text.count("?")
-    counts["commas"] = text.count(",")
-    counts["names"] = len(_NAME.findall(text))
+    if "?" in text:
+        counts["asked"] = text.count("?")
+    if "," in text:
+        counts["commas"] = text.count(",")
+    names = _NAME.findall(text)
+    if names:
+        counts["names"] = len(names)
     if not _MAY_HOLD_EITHER.search(text):
         return
     if _MAY_HOLD_NOTATION.search(text):
@@ -153,7 +156,7 @@ def _count_marks(text: str, counts: dict[str, int]) -> None:
     if _MAY_HOLD_CODE.search(text) and _HOLDS_CODE.search(text):
         counts["code"] = sum(map(text.count, _CODE)) + len(_SNAKE.findall(text))
     if "\n" in text:
-        counts["asked"] += len(_ENTRY.findall(text))
+        counts["asked"] = counts.get("asked", 0) + len(_ENTRY.findall(text))
 
 
 def _count_shape(request: Request, size: Measure, counts: dict[str, int]) -> None:

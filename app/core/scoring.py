@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DIGITS = 4  # of what is shown and kept
 MOST_IN_A_TABLE = 512
-SYSTEM_PROMPTS_KEPT = 512  # what was counted in them: most calls come with one of a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Weights:
     @cached_property
     def system_words(self) -> Lexicon:
         """The same of the system prompt."""
-        return Lexicon(self._words_of("system"), SYSTEM_PROMPTS_KEPT)
+        return Lexicon(self._words_of("system"))
 
     def _words_of(self, part: str) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}

@@ -70,11 +70,13 @@ def stay(  # noqa: PLR0913, PLR0917 - what decides over a route, and what is rem
     when it is chosen; a weaker one only where this very call is cheaper there.
     """
     thread = known.thread
-    usable = usable_tiers(catalog, allowed)
-    tiers = [tier for tier in usable if thread and catalog.tiers[tier] == thread.model]
-    if not tiers or tiers[0] == chosen.tier or chosen.tier is None or thread is None:
+    if thread is None or chosen.tier is None or thread.model == model.id:
         return chosen, model
-    tier, current = tiers[0], catalog.models[thread.model]
+    usable = usable_tiers(catalog, allowed)
+    tier = next((tier for tier in usable if catalog.tiers[tier] == thread.model), None)
+    if tier is None:
+        return chosen, model
+    current = catalog.models[thread.model]
     refused = refusals(request, size, current)
     if not NOT_ADAPTED.isdisjoint(refused):
         return chosen, model

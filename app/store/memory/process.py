@@ -62,13 +62,15 @@ class Recent(Generic[T]):
 
     def put(self, key: str, found: T, size: int) -> None:
         """Keep an entry; those that were put longest ago go where room is needed."""
-        entries = self._entries
+        entries, held = self._entries, self._bytes + size
         old = entries.pop(key, None)
-        self._bytes += size if old is None else size - old.size
+        if old is not None:
+            held -= old.size
         entries[key] = _Kept(found, self._now_s() + KEPT_S, size)
-        while entries and (len(entries) > self._most or self._bytes > self._most_bytes):
+        while held > self._most_bytes or len(entries) > self._most:
             _, gone = entries.popitem(last=False)
-            self._bytes -= gone.size
+            held -= gone.size
+        self._bytes = held
 
 
 class ProcessMemory:
