@@ -49,7 +49,7 @@ ANTHROPIC_OFF = (
 )
 SIMULATED = (
     "SIMULATED UPSTREAM: nothing reaches a vendor, every answer is made up.",
-    "Each one carries x-tollkeeper-simulated: true. For real answers set",
+    "Each one says so, and carries x-tollkeeper-simulated: true. For real answers set",
     "ANTHROPIC_API_KEY and start again without --simulate.",
 )
 
@@ -111,9 +111,10 @@ def _simulator(*, wanted: bool) -> Iterator[str | None]:
         yield None
         return
     # Imported here: a gateway that calls Anthropic never needs it.
+    from app.simulator.app import create_simulator  # noqa: PLC0415
     from app.simulator.server import running_simulator  # noqa: PLC0415
 
-    with running_simulator() as url:
+    with running_simulator(create_simulator(announced=True)) as url:
         yield url
 
 

@@ -27,10 +27,19 @@ from app.simulator.wire import Wire
 
 
 def create_simulator(
-    *, latency_s: float = 0.0, delta_interval_s: float = 0.0, seed: bytes | None = None
+    *,
+    latency_s: float = 0.0,
+    delta_interval_s: float = 0.0,
+    seed: bytes | None = None,
+    announced: bool = False,
 ) -> Starlette:
-    """A simulated vendor of its own; `seed` makes even the identifiers repeatable."""
-    simulator = Simulator(latency_s=latency_s, delta_interval_s=delta_interval_s)
+    """A simulated vendor of its own; `seed` makes even the identifiers repeatable.
+
+    `announced`: whatever it says in words begins by saying that it is simulated.
+    """
+    simulator = Simulator(
+        latency_s=latency_s, delta_interval_s=delta_interval_s, announced=announced
+    )
     if seed is not None:
         simulator.seed = seed
     app = Starlette(

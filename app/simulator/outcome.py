@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.simulator.answers import Answer, compose
-from app.simulator.answers.compose import scripted_answer
+from app.simulator.answers.compose import OPENING, scripted_answer
 from app.simulator.answers.question import read_question
 from app.simulator.bill import merged_usage, usage_body
 from app.simulator.cache import CachePlan
@@ -121,7 +121,13 @@ def _answer(
     if script.content is not None:
         answer = scripted_answer(list(script.content), serving.model)
     else:
-        answer = compose(body, serving.model, serving.prompt_tokens, simulator.new_id)
+        answer = compose(
+            body,
+            serving.model,
+            serving.prompt_tokens,
+            simulator.new_id,
+            opening=OPENING if simulator.announced else "",
+        )
     now_s = simulator.clock.now_s()
     text = read_question(body).text if script.content is None else ""
     blocks, entries = consult(body, text, script.advises, now_s, simulator.new_id)

@@ -29,6 +29,8 @@ class Simulator:
     """Before the first byte of an answer."""
     delta_interval_s: float = 0.0
     """Between the deltas of a stream."""
+    announced: bool = False
+    """Whether its prose begins by saying what it is."""
     seed: bytes = field(default_factory=lambda: os.urandom(16))
     """Makes identifiers differ between simulators; answers do not depend on it."""
     clock: Clock = field(default_factory=Clock)

@@ -47,7 +47,8 @@ def test_the_printed_curl_line_works_as_it_is_pasted(tmp_path: Path) -> None:
         answer = served.http.post(url, headers=headers, content=options[5])
         assert answer.status_code == 200, answer.text
         assert answer.headers["x-tollkeeper-simulated"] == "true"
-        assert answer.json()["choices"][0]["message"]["content"]
+        text = answer.json()["choices"][0]["message"]["content"]
+        assert text.startswith("This answer is simulated.")
 
 
 def test_it_says_loudly_that_answers_are_simulated(tmp_path: Path) -> None:

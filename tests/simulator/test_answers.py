@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.simulator.app import create_simulator
+from app.simulator.server import running_simulator
 from tests.simulator.client import (
     HAIKU,
     NEW_SONNET,
@@ -395,3 +397,21 @@ def test_numbers_of_any_size_in_a_schema_are_no_trouble(
     assert isinstance(calls_of(answer.json())[0][1]["to"], int)
     [entry] = sim.http.get("/_sim/log", params={"raw": "1"}).json()["entries"]
     assert bound in entry["raw_body"]
+
+
+def test_one_that_is_announced_says_so_in_words_and_leaves_json_and_calls_alone() -> None:
+    asked = question("What is the weather in Berlin?", tools=[WEATHER])
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    as_json = {
+        "format": {"type": "json_schema", "schema": {**schema, "additionalProperties": False}}
+    }
+    with running_simulator(create_simulator(announced=True)) as url:
+        sim = Simulated(url)
+        said = text_of(sim.ask(question("Tell me about rivers.")))
+        called = sim.ask(asked)
+        answer = text_of(sim.ask(question("How many rivers?", output_config=as_json)))
+        sim.http.close()
+    assert said.startswith("This answer is simulated. ")
+    assert text_of(called) == "This answer is simulated. I will use get_weather for this."
+    assert [name for name, _ in calls_of(called)] == ["get_weather"]
+    assert set(json.loads(answer)) == {"n"}

@@ -25,6 +25,7 @@ _THOUGHTS_PER_EFFORT: Final = MappingProxyType(
     {"low": 3, "medium": 6, "high": 12, "xhigh": 18, "max": 24}
 )
 _QUOTED_RESULT_CHARS: Final = 400
+OPENING: Final = "This answer is simulated. "
 
 
 @dataclass(slots=True)
@@ -93,8 +94,13 @@ class _Writer:
         self._room_tokens -= tokens
 
 
-def compose(body: JsonObject, model: Model, prompt_tokens: int, new_id: NewId) -> Answer:
-    """The answer to a valid request, at most `max_tokens` long and within the context window."""
+def compose(
+    body: JsonObject, model: Model, prompt_tokens: int, new_id: NewId, *, opening: str = ""
+) -> Answer:
+    """The answer to a valid request, at most `max_tokens` long and within the context window.
+
+    Prose begins with `opening`; JSON and tool calls are as they were asked for.
+    """
     question = read_question(body)
     max_tokens = int(body["max_tokens"])
     room_tokens = min(max_tokens, model.context_tokens - prompt_tokens)
@@ -104,7 +110,8 @@ def compose(body: JsonObject, model: Model, prompt_tokens: int, new_id: NewId) -
     calls = choose_calls(body, question)
     if calls:
         if as_object(body.get("tool_choice")).get("type", "auto") == "auto":
-            writer.text({"type": "text", "text": f"I will use {calls[0].name} for this."})
+            text = f"{opening}I will use {calls[0].name} for this."
+            writer.text({"type": "text", "text": text})
         for call in calls:
             writer.whole(
                 {
@@ -116,7 +123,7 @@ def compose(body: JsonObject, model: Model, prompt_tokens: int, new_id: NewId) -
             )
         writer.answer.stop_reason = "tool_use"
     else:
-        _say(writer, body, question)
+        _say(writer, body, question, opening)
     answer = writer.answer
     if writer.full and answer.stop_sequence is None:
         within = room_tokens == max_tokens
@@ -159,8 +166,9 @@ def _search(writer: _Writer, body: JsonObject, question: Question, new_id: NewId
         writer.answer.web_searches += 1
 
 
-def _say(writer: _Writer, body: JsonObject, question: Question) -> None:
-    text, stop_sequence = _stopped(_text(body, question), body.get("stop_sequences") or [])
+def _say(writer: _Writer, body: JsonObject, question: Question, opening: str) -> None:
+    said = _text(body, question, opening)
+    text, stop_sequence = _stopped(said, body.get("stop_sequences") or [])
     room_before = writer.full
     if text:
         writer.text({"type": "text", "text": text})
@@ -168,15 +176,15 @@ def _say(writer: _Writer, body: JsonObject, question: Question) -> None:
         writer.answer.stop_reason, writer.answer.stop_sequence = "stop_sequence", stop_sequence
 
 
-def _text(body: JsonObject, question: Question) -> str:
+def _text(body: JsonObject, question: Question, opening: str) -> str:
     output_format = as_object(as_object(body.get("output_config")).get("format"))
     if output_format:
         schema = as_object(output_format.get("schema"))
         return orjson.dumps(SchemaValues(schema, question).value(schema)).decode()
     if question.tool_results:
         quoted = "; ".join(result[:_QUOTED_RESULT_CHARS] for result in question.tool_results)
-        return f"The tool says: {quoted}. {prose(question)}"
-    return prose(question)
+        return f"{opening}The tool says: {quoted}. {prose(question)}"
+    return opening + prose(question)
 
 
 def _stopped(text: str, sequences: list[str]) -> tuple[str, str | None]:
