@@ -259,7 +259,7 @@ async def test_a_failed_tls_handshake_is_not_billed(opened: Opener) -> None:
             await opened(base_url=f"https://127.0.0.1:{port}").send(call(), RecordingHold())
 
 
-@pytest.mark.parametrize("timeouts", [{"connect_timeout_s": 0.2}, {"total_timeout_s": 0.2}])
+@pytest.mark.parametrize("timeouts", [{"connect_timeout_s": 0.2}, {"total_timeout_s": 2.0}])
 async def test_a_connect_timeout_is_not_billed(opened: Opener, timeouts: dict[str, Any]) -> None:
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
