@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.store.database.engine import Database
 from app.store.ledger.ledger import SqlLedger
+from app.store.records.attempts import AttemptReports
 from app.store.records.audit import Audit
 from app.store.records.budgets import Budgets
 from app.store.records.conversations import Conversations
@@ -46,6 +47,7 @@ class Store:
     reports: Reports
     savings: SavingsReports
     routed: RoutingReports
+    attempts: AttemptReports
     audit: Audit
     standings: Standings
     processes: Processes
@@ -76,6 +78,7 @@ def store_over(
         reports=Reports(database),
         savings=SavingsReports(database),
         routed=RoutingReports(database),
+        attempts=AttemptReports(database),
         audit=Audit(database),
         standings=Standings(database),
         processes=Processes(database),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 
 import pytest
 
@@ -48,6 +49,30 @@ def test_a_guess_is_listed_until_it_is_settled(served: Gateway, upstream: Simula
         assert f"/ui/requests/{request_id}" not in page
 
 
+def test_attempts_are_told_by_how_they_ended_and_add_up_to_what_was_spent(
+    served: Gateway, upstream: Simulated
+) -> None:
+    secret = served.key()
+    upstream.faults({"kind": "overloaded"}, times=1)
+    assert served.chat(secret, BODY).status_code == 200
+    with visitor(served) as operator:
+        rows = operator.get("/ui/proof/attempts.json?range=7d").json()["data"]
+        failures = operator.get("/ui/proof/attempts.json?of=failures").json()["data"]
+        page = operator.get("/ui/proof/attempts").text
+        assert operator.get("/ui/proof/attempts.json?of=shoes").status_code == 400
+        assert "never connected" in operator.get("/ui/proof").text.casefold()
+    details = [each for row in served.rows() for each in served.row(row["id"])["attempt_details"]]
+    assert sum(row["attempts"] for row in rows) == len(details)
+    assert sum(row["answered"] for row in rows) == sum(e["basis"] == "usage" for e in details)
+    assert sum(row["refused"] for row in rows) == sum(e["basis"] == "refused" for e in details)
+    paid = sum(Decimal(each["cost_usd"]) for each in details)
+    assert sum(Decimal(row["answered_usd"]) + Decimal(row["other_usd"]) for row in rows) == paid
+    overloaded = next(each for each in failures if each["status"] == 529)
+    assert overloaded["end"] == "refused"
+    assert overloaded["cost_usd"] == "0.00"
+    assert overloaded["error"] in page
+
+
 def test_the_audit_log_is_the_admin_apis_and_tells_before_and_after(served: Gateway) -> None:
     key = served.own_key(served.key(name="<i>audited</i>", max_budget_usd="1.00"))
     served.admin("PATCH", f"keys/{key['id']}", {"max_budget_usd": "2.50"})
@@ -68,4 +93,4 @@ def test_a_change_is_told_field_by_field() -> None:
 
 
 def test_the_proof_is_accessible_and_fits_a_phone(browser: Browsing) -> None:
-    check_looks(browser, "/ui/proof", "/ui/proof?check=now")
+    check_looks(browser, "/ui/proof?check=now", "/ui/proof/attempts")

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from app.dashboard.figures import cells, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
+from app.dashboard.pages import attempts
 from app.dashboard.pages.requests import COLUMNS, call_lines
 from app.store.database.moments import moment
 
@@ -63,6 +64,7 @@ async def show(visit: Visit) -> Response:
         checked=checked,
         differences=_differences(visit, checked) if checked else None,
         guesses=await visit.part(_guesses(visit)),
+        attempts=await visit.part(attempts.recent(visit)),
         processes=await visit.part(_processes(visit)),
         audit=_audit(visit, entries),
     )
@@ -194,4 +196,9 @@ def _target(visit: Visit, target: str) -> Markup:
     return cells.name(target or formats.DASH)
 
 
-PAGE: Final = Page("proof", "Proof", (View(PATH, show, twins=True),), shortcut="p")
+PAGE: Final = Page(
+    "proof",
+    "Proof",
+    (View(PATH, show, twins=True), View(attempts.PATH, attempts.show, twins=True)),
+    shortcut="p",
+)
