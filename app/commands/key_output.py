@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.commands.output import Column, complain, say, show_table
+from app.core.money import nano_usd, usd_text
+from app.core.pace import Pace, used_up_at
 from app.core.printable import printable
 
 COLUMNS = (
@@ -16,6 +18,7 @@ COLUMNS = (
     Column("Spent USD", "right", whole=True),
     Column("Limit USD", "right"),
     Column("Per"),
+    Column("Lasts"),
 )
 NO_LIMIT = "-"
 OPTIONS = {  # what a key's limits are called on the command line
@@ -46,7 +49,8 @@ def warn_of_unserved(fields: Mapping[str, Any]) -> None:
         complain(f"Warning: stored, but not enforced yet: {', '.join(names)}")
 
 
-def show_keys(keys: Sequence[Mapping[str, Any]]) -> None:
+def show_keys(keys: Sequence[Mapping[str, Any]], paces: Mapping[str, Pace | None]) -> None:
+    """`paces` are by key id: how fast each has spent lately."""
     show_table(
         COLUMNS,
         (
@@ -57,13 +61,14 @@ def show_keys(keys: Sequence[Mapping[str, Any]]) -> None:
                 key["spent_usd"],
                 key["max_budget_usd"] or NO_LIMIT,
                 NO_LIMIT if key["budget_window"] == "none" else key["budget_window"],
+                _lasts(key, paces.get(key["id"])),
             )
             for key in keys
         ),
     )
 
 
-def show_key(key: Mapping[str, Any]) -> None:
+def show_key(key: Mapping[str, Any], pace: Pace | None = None) -> None:
     window = key["budget_window"]
     resets = f", starts again {_minute(key['resets_at'])}" if key["resets_at"] else ""
     lines = {
@@ -81,6 +86,7 @@ def show_key(key: Mapping[str, Any]) -> None:
         "spent": f"{key['spent_usd']} USD, {key['lifetime_spent_usd']} USD in all",
         "reserved": f"{key['reserved_usd']} USD",
         "remaining": _usd(key["remaining_usd"]),
+        **({} if pace is None else {"lasts": _told_pace(key, pace)}),
         "a conversation": _usd(key["conversation_budget_usd"]),
         "requests/min": _count(key["rpm"]),
         "tokens/min": _count(key["tpm"]),
@@ -93,6 +99,31 @@ def show_key(key: Mapping[str, Any]) -> None:
     width = max(map(len, lines))
     for label, text in lines.items():
         say(f"{printable(label).ljust(width)}  {printable(text)}")
+
+
+def _lasts(key: Mapping[str, Any], pace: Pace | None) -> str:
+    """Till when its budget lasts at that pace, where it does not last till it starts again."""
+    if key["remaining_usd"] is None or key["revoked_at"]:
+        return NO_LIMIT
+    ends = _ends(key, pace)
+    if ends is None:
+        return NO_LIMIT if pace is None else "yes"
+    return "used up" if _left(key) <= 0 else f"to {ends:%Y-%m-%d}"
+
+
+def _told_pace(key: Mapping[str, Any], pace: Pace) -> str:
+    mean = f"{usd_text(pace.a_day_nano_usd)} USD a day, the mean of {pace.days} whole days"
+    ends = None if key["remaining_usd"] is None else _ends(key, pace)
+    return mean if ends is None else f"till {ends:%Y-%m-%d %H:%M} UTC at {mean}"
+
+
+def _ends(key: Mapping[str, Any], pace: Pace | None) -> datetime | None:
+    return used_up_at(_left(key), pace, key["budget_window"], datetime.now(UTC))
+
+
+def _left(key: Mapping[str, Any]) -> int:
+    remaining: str = key["remaining_usd"]
+    return -nano_usd(remaining[1:]) if remaining.startswith("-") else nano_usd(remaining)
 
 
 def _usd(amount: str | None) -> str:

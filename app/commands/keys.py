@@ -15,12 +15,13 @@ from app.core.budgets import WINDOWS
 from app.core.printable import printable
 
 if TYPE_CHECKING:
+    from app.core.pace import Pace
+    from app.store.database.engine import Database
     from app.store.records.keys import Keys
 
 T = TypeVar("T")
 ACTOR = "cli"
 NOTHING = "none"
-MOST_AT_ONCE = 1_000
 
 keys_commands = typer.Typer(no_args_is_help=True, help="Make, show and change virtual keys.")
 
@@ -92,28 +93,24 @@ def create(  # noqa: PLR0913 - every option is one
 @keys_commands.command("list")
 def list_all(*, as_json: Json = False) -> None:
     """Every key, newest first."""
+    from app.commands.key_paces import every_key  # noqa: PLC0415 - as below
 
-    async def read(keys: Keys) -> list[dict[str, Any]]:
-        page = await keys.list(limit=MOST_AT_ONCE)
-        found: list[dict[str, Any]] = page["data"]
-        while page["next_cursor"] is not None:
-            page = await keys.list(cursor=page["next_cursor"], limit=MOST_AT_ONCE)
-            found += page["data"]
-        return found
-
-    found = _with_keys(read)
+    found, paces = _on_database(every_key)
     if as_json:
         show_json({"data": found, "next_cursor": None})
     elif found:
-        show_keys(found)
+        show_keys(found, paces)
     else:
         say("There is no key yet. Make one: tollkeeper keys create --name NAME")
 
 
 @keys_commands.command("show")
 def show(key: KeyName, *, as_json: Json = False) -> None:
-    """One key, its limits and what it spent."""
-    _show(_with_key(key, lambda keys, key_id: keys.get(key_id)), as_json=as_json)
+    """One key, its limits, what it spent, and how long its budget lasts."""
+    from app.commands.key_paces import one_key  # noqa: PLC0415 - as below
+
+    found, pace = _on_database(lambda database: one_key(database, key))
+    _show(found, pace, as_json=as_json)
 
 
 @keys_commands.command("update")
@@ -188,11 +185,11 @@ def _called(key: Mapping[str, Any]) -> str:
     return f"{key['id']} ({printable(key['name'])})"
 
 
-def _show(key: dict[str, Any], *, as_json: bool) -> None:
+def _show(key: dict[str, Any], pace: Pace | None = None, *, as_json: bool) -> None:
     if as_json:
         show_json(key)
     else:
-        show_key(key)
+        show_key(key, pace)
 
 
 def _with_key(name: str, work: Callable[[Keys, str], Awaitable[T]]) -> T:
@@ -205,11 +202,16 @@ def _with_key(name: str, work: Callable[[Keys, str], Awaitable[T]]) -> T:
 
 
 def _with_keys(work: Callable[[Keys], Awaitable[T]]) -> T:
+    from app.store.records.keys import Keys as StoredKeys  # noqa: PLC0415 - as below
+
+    return _on_database(lambda database: work(StoredKeys(database)))
+
+
+def _on_database(work: Callable[[Database], Awaitable[T]]) -> T:
     # Imported here: asking for help must not load a database's drivers.
     from app.commands.database import on_database  # noqa: PLC0415
-    from app.store.records.keys import Keys as StoredKeys  # noqa: PLC0415
 
-    return on_database(database_url(), lambda database: work(StoredKeys(database)))
+    return on_database(database_url(), work)
 
 
 def _fields(**given: str | list[str] | None) -> dict[str, object]:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import stat
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,26 @@ def test_the_list_fits_80_columns_with_whole_ids(folder: Path) -> None:
     ended = run(folder, "keys", "list")
     assert max(map(len, ended.out.splitlines())) <= 80
     (line,) = (line for line in ended.lines() if line.startswith(first))
-    assert line.split() == [first, "mine", "active", "0.00", "123456.789", "week"]
+    assert line.split() == [first, "mine", "active", "0.00", "123456.789", "week", "-"]
+
+
+def test_the_list_and_a_key_tell_how_long_a_budget_lasts(folder: Path) -> None:
+    made = create(folder, "--budget", "10")
+    with sqlite3.connect(folder / "data" / "tollkeeper.db") as database:
+        day_us = 86_400_000_000
+        now_us = int(datetime.now(UTC).timestamp()) * 1_000_000
+        database.execute("UPDATE keys SET created_us = ?", (now_us - 30 * day_us,))
+        yesterday = now_us - now_us % day_us - day_us
+        database.execute(
+            "INSERT INTO rollups (grain, from_us, key_id, team_id, model, cost_nano_usd)"
+            " VALUES ('day', ?, ?, '', 'm', 14000000000)",  # $2 a day over the last week
+            (yesterday, made["id"]),
+        )
+    ends = datetime.now(UTC) + timedelta(days=5)
+    (line,) = (line for line in run(folder, "keys", "list").lines() if made["id"] in line)
+    assert line.endswith(f"to {ends:%Y-%m-%d}")
+    shown = run(folder, "keys", "show", made["id"]).out
+    assert re.search(rf"lasts +till {ends:%Y-%m-%d} .* UTC at 2\.00 USD a day", shown)
 
 
 def test_a_list_for_scripts_is_that_of_the_admin_api_newest_first(folder: Path) -> None:

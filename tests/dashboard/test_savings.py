@@ -85,7 +85,33 @@ def test_what_if_is_the_admin_apis_report(served: Gateway) -> None:
         assert operator.get("/ui/savings/whatif?tier-gold=haiku").status_code == 400
 
 
+def test_what_if_takes_prices_as_texts_in_dollars_per_million(served: Gateway) -> None:
+    talk(served)
+    day = served.rows()[0]["created_at"][:10]
+    ends = {"from": f"{day[:7]}-01", "to": "2099-01-01"}
+    prices = {
+        "claude-haiku-4-5-20251001": {"input": "0.0000001", "output": "0.000007"},
+        "claude-sonnet-4-6": {"cache_read": "0.00000000012"},
+    }
+    api = served.admin("POST", "whatif", {**ends, "cost_per_token": prices})
+    query = (
+        f"from={ends['from']}&to={ends['to']}&priced=claude-haiku-4-5-20251001&usd-input=0.1"
+        "&usd-output=7&priced2=claude-sonnet-4-6&usd2-cache_read=0.00012"
+    )
+    with visitor(served) as operator:
+        assert operator.get(f"/ui/savings/whatif.json?{query}").json() == api
+        days = operator.get(f"/ui/savings/whatif.json?of=days&{query}").json()
+        assert days["data"] == api["by_day"]
+        for wrong in ("-1", "10001", "0.0000001", "x", "NaN", "1" * 30):
+            told = operator.get(f"/ui/savings/whatif?priced=haiku&usd-input={wrong}")
+            assert told.status_code == 400, wrong
+        assert operator.get("/ui/savings/whatif?usd-input=3").status_code == 400
+        twice = "priced=haiku&usd-input=1&priced2=haiku&usd2-input=2"
+        assert operator.get(f"/ui/savings/whatif?{twice}").status_code == 400
+    assert api["actual_usd"] != api["whatif_usd"]
+
+
 def test_the_savings_are_accessible_and_fit_a_phone(browser: Browsing, served: Gateway) -> None:
     talk(served)
     check_looks(browser, "/ui/savings", "/ui/savings?range=today&tz=Asia/Kathmandu")
-    check_looks(browser, "/ui/savings/whatif", "/ui/savings/whatif?cache=off&go=1")
+    check_looks(browser, "/ui/savings/whatif", "/ui/savings/whatif?priced=haiku&usd-input=1&go=1")

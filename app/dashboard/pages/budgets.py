@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.budgets import window_end
+from app.core.pace import LEAST_DAYS, PACE_DAYS, used_up_at
 from app.core.zones import microseconds
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table, options
 from app.dashboard.page import Page, View
-from app.store.records.budgets import PACE_DAYS, budget_json
+from app.store.records.budgets import budget_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from markupsafe import Markup
     from starlette.responses import Response
 
+    from app.core.budgets import Window
+    from app.core.pace import Pace
     from app.dashboard.page import Visit
     from app.store.records.budgets import Budget
 
@@ -30,6 +33,8 @@ SCOPES: Final = {
     "conversation": "conversation",
 }
 MOST_SHOWN: Final = 200
+NO_DAYS: Final = "days are not summed by conversation"
+TOO_FEW: Final = f"from its day {LEAST_DAYS + 1} on: before that a mean says little"
 COLUMNS: Final = (
     Column("Whose"),
     Column("Scope"),
@@ -88,28 +93,18 @@ def table(visit: Visit, found: Sequence[Budget], *, more: int = 0, caption: str 
 
 def ends_early(budget: Budget, now: datetime) -> datetime | None:
     """When it will be used up at the pace of the last days; None: not before it starts again."""
-    left, recent = budget.left_nano_usd, budget.recent_nano_usd
-    if left <= 0:
-        return now
-    if not recent:
-        return None
-    seconds = left * PACE_DAYS * 86_400 // recent
-    resets = window_end(budget.window, now)
-    if resets is None:
-        return now + timedelta(seconds=seconds) if seconds < 366 * 86_400 else None
-    ends = now + timedelta(seconds=min(seconds, 366 * 86_400))
-    return ends if ends < resets else None
+    return used_up_at(budget.left_nano_usd, budget.pace, budget.window, now)
 
 
 def _line(visit: Visit, budget: Budget, largest: int) -> Line:
     href = _href(visit, budget)
     name = cells.link(href, budget.name, "name") if href else cells.name(budget.name)
     part = cells.name(budget.part) if budget.part else ""
-    left, recent = budget.left_nano_usd, budget.recent_nano_usd
+    left, pace = budget.left_nano_usd, budget.pace
     resets = window_end(budget.window, visit.now)
-    a_day = cells.unknown("days are not summed by conversation")
-    if recent is not None:
-        a_day = cells.total(recent // PACE_DAYS)
+    a_day = cells.unknown(NO_DAYS if budget.kind == "conversation" else TOO_FEW)
+    if pace is not None:
+        a_day = cells.total(pace.a_day_nano_usd)
     return Line(
         href=href,
         cells=(
@@ -122,22 +117,23 @@ def _line(visit: Visit, budget: Budget, largest: int) -> Line:
             cells.total(budget.limit_nano_usd, largest),
             "never" if resets is None else cells.time(resets, visit.now, visit.zone),
             a_day,
-            _lasts(visit, budget),
+            lasts(visit, left, pace, budget.window),
         ),
     )
 
 
-def _lasts(visit: Visit, budget: Budget) -> str:
-    if budget.left_nano_usd <= 0:
+def lasts(visit: Visit, left: int, pace: Pace | None, window: Window) -> Markup | str:
+    """Whether what is left lasts till the budget starts again, and till when if it doesn't."""
+    if left <= 0:
         return cells.badge("used up", "bad", "Calls are refused until it starts again")
-    ends = ends_early(budget, visit.now)
-    if ends is not None:
-        basis = f"At the mean of the last {PACE_DAYS} whole days"
+    ends = used_up_at(left, pace, window, visit.now)
+    if ends is not None and pace is not None:
+        basis = f"At the mean of the last {pace.days} whole days"
         return cells.together(
-            cells.badge("ends early", "warn", basis), cells.time(ends, visit.now, visit.zone)
+            cells.badge("ends", "warn", basis), cells.time(ends, visit.now, visit.zone)
         )
-    if budget.recent_nano_usd is None:
-        return formats.DASH
+    if pace is None:
+        return cells.unknown(TOO_FEW)
     return cells.badge("lasts", "good")
 
 

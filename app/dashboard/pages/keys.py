@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from app.core.budgets import window_end
+from app.core.pace import pace_of
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table, options
 from app.dashboard.page import Page, View
-from app.dashboard.pages import key_changes, key_details
+from app.dashboard.pages import budgets, key_changes, key_details
+from app.store.database.moments import moment
 from app.store.records.key_lists import KeySearch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from markupsafe import Markup
     from starlette.responses import Response
@@ -45,6 +48,7 @@ COLUMNS: Final = (
     Column("Of", numeric=True),
     Column("30 days", hint="What it spent on each of the last 30 days, UTC"),
     Column("Starts again"),
+    Column("Lasts", hint="At the mean of the last 7 whole days, UTC"),
     Column("Last used", sorts=("-last_used", "last_used")),
     Column("Ends", sorts=("expires", "-expires")),
     Column("Models"),
@@ -69,23 +73,20 @@ async def show(visit: Visit) -> Response:
     found = await lists.listed(search, cursor=cursor, limit=LIMIT)
     days = [visit.now.date() - timedelta(days=back) for back in range(SHOWN_DAYS - 1, -1, -1)]
     by_day = await lists.by_day([row.id for row in found.rows], days[0])
-    lines = {
-        key_id: charts.sparkline([spent.get(day, 0) for day in days])
-        for key_id, spent in by_day.items()
-    }
+    largest = formats.largest(row.spent_nano_usd for row in found.rows)
+    lines = [_line(visit, row, largest, days, by_day[row.id]) for row in found.rows]
     return await visit.html(
         "keys.html", table=_table(visit, found, search.sort, lines), fields=await _fields(visit)
     )
 
 
-def _table(visit: Visit, found: Listed[KeyLine], sort: str, lines: Mapping[str, Markup]) -> Table:
+def _table(visit: Visit, found: Listed[KeyLine], sort: str, lines: Sequence[Line]) -> Table:
     filtered = bool(visit.query.only(FILTERS))
-    largest = formats.largest(row.spent_nano_usd for row in found.rows)
     whole = found.next_cursor is None and "cursor" not in visit.query.given
     return Table(
         caption="Virtual keys",
         columns=COLUMNS,
-        lines=[_line(visit, row, largest, lines[row.id]) for row in found.rows],
+        lines=lines,
         query=visit.query,
         sort=sort,
         next_cursor=found.next_cursor,
@@ -97,7 +98,9 @@ def _table(visit: Visit, found: Listed[KeyLine], sort: str, lines: Mapping[str, 
     )
 
 
-def _line(visit: Visit, row: KeyLine, largest: int, days: Markup) -> Line:
+def _line(
+    visit: Visit, row: KeyLine, largest: int, days: Sequence[date], spent: Mapping[date, int]
+) -> Line:
     query = visit.query
     href = query.elsewhere(f"{PATH}/{row.id}")
     limit = row.limit_nano_usd
@@ -116,13 +119,22 @@ def _line(visit: Visit, row: KeyLine, largest: int, days: Markup) -> Line:
             charts.budget_bar(row.spent_nano_usd, row.held_nano_usd, limit),
             cells.total(row.spent_nano_usd, largest),
             formats.DASH if limit is None else cells.total(limit),
-            days,
+            charts.sparkline([spent.get(day, 0) for day in days]),
             formats.DASH if resets is None else cells.time(resets, visit.now, visit.zone),
+            _lasts(visit, row, spent),
             key_details.when(visit, row.last_used_us, "never used"),
             key_details.when(visit, row.expires_us, "never"),
             cells.name(", ".join(row.models)) if row.models else "all",
         ),
     )
+
+
+def _lasts(visit: Visit, row: KeyLine, spent: Mapping[date, int]) -> Markup | str:
+    if row.limit_nano_usd is None or row.revoked_us is not None:
+        return formats.DASH
+    left = row.limit_nano_usd - row.spent_nano_usd - row.held_nano_usd
+    pace = pace_of(spent, moment(row.created_us), visit.now)
+    return budgets.lasts(visit, left, pace, row.budget_window)
 
 
 async def _fields(visit: Visit) -> list[dict[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 from starlette.responses import Response
 
+from app.config.fields import pico_usd
 from app.core.errors import BadRequest
 from app.dashboard.figures import cells, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
@@ -26,6 +29,15 @@ PATIENCE_S: Final = 30.0  # it reads every call of the range, and only when it i
 TIER: Final = "tier-"
 ASKED: Final = "go"
 TOO_LONG: Final = "This took more than 30 s and was stopped: narrow the range."
+PRICED: Final = ("", "2")  # so many models can be given other prices
+CATEGORIES: Final = {
+    "input": "input",
+    "output": "output",
+    "cache_write_5m": "write 5 min",
+    "cache_write_1h": "write 1 h",
+    "cache_read": "read",
+}
+MOST_DIGITS: Final = 24
 COLUMNS: Final = (
     Column("Model"),
     Column("Calls", numeric=True),
@@ -34,6 +46,7 @@ COLUMNS: Final = (
     Column("Would have cost", numeric=True),
     Column("Change", numeric=True),
 )
+DAY_COLUMNS: Final = (Column("Day"), COLUMNS[1], COLUMNS[2], *COLUMNS[4:])
 
 
 async def show(visit: Visit) -> Response:
@@ -43,9 +56,10 @@ async def show(visit: Visit) -> Response:
     asked = bool(visit.query[ASKED]) or bool(visit.twin)
     report = await _report(visit, rules) if asked else None
     if visit.twin and report is not None and not report.failure:
-        if visit.twin == "json":
+        of = visit.query["of"]
+        if visit.twin == "json" and not of:
             return Response(orjson.dumps(report.value), media_type="application/json")
-        return visit.records(Records(report.value["by_model"]))
+        return visit.records(Records(report.value["by_day" if of == "days" else "by_model"]))
     catalog = visit.running.gateway.policy.catalog
     return await visit.html(
         "whatif.html",
@@ -53,9 +67,13 @@ async def show(visit: Visit) -> Response:
         tiers=catalog.tiers,
         models=list(catalog.models),
         tier_field=TIER,
+        priced=PRICED,
+        categories=CATEGORIES,
+        prices_given=any(visit.query[f"priced{place}"] for place in PRICED),
         threshold=visit.running.gateway.policy.rules.threshold,
         report=report,
         table=_table(visit, report.value) if report is not None and report.value else None,
+        days=_days(visit, report.value) if report is not None and report.value else None,
         change=_change(report.value) if report is not None and report.value else None,
     )
 
@@ -87,7 +105,39 @@ def _rules(visit: Visit) -> OtherRules:
             name.removeprefix(TIER): model for name, model in given.items() if name.startswith(TIER)
         },
         threshold=_threshold(given.get("threshold")),
+        cost_per_token=_prices(given),
         cache=cache,
+    )
+
+
+def _prices(given: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Pico-USD per token by model and category, of texts in dollars per million tokens."""
+    found: dict[str, dict[str, int]] = {}
+    for place in PRICED:
+        model = given.get(f"priced{place}", "")
+        rates = {
+            category: _pico(text, name)
+            for category in CATEGORIES
+            if (text := given.get(name := f"usd{place}-{category}"))
+        }
+        if rates and not model:
+            raise BadRequest("whose prices these are must be chosen", param=f"priced{place}")
+        if model in found:
+            raise BadRequest(f"two prices for {model!r}", param=f"priced{place}")
+        if rates:
+            found[model] = rates
+    return found
+
+
+def _pico(text: str, name: str) -> int:
+    digits = text.lstrip("$").replace(",", "")
+    if len(digits) <= MOST_DIGITS and digits.replace(".", "", 1).isascii():
+        with suppress(ArithmeticError, ValueError):
+            return pico_usd(Decimal(digits).scaleb(-6))
+    raise BadRequest(
+        f"{name} must be dollars per million tokens, such as 3 or 0.25, at most 10,000 and with "
+        "six decimals",
+        param=name,
     )
 
 
@@ -127,4 +177,30 @@ def _table(visit: Visit, report: Mapping[str, Any]) -> Table:
         lines=lines,
         query=visit.query,
         empty="No settled call in this range.",
+        of="models",
+    )
+
+
+def _days(visit: Visit, report: Mapping[str, Any]) -> Table:
+    lines = []
+    for row in report["by_day"]:
+        was, becomes = formats.nano(row["actual_usd"]), formats.nano(row["whatif_usd"])
+        lines.append(
+            Line(
+                (
+                    row["day"],
+                    cells.number(row["requests"]),
+                    cells.total(was),
+                    cells.total(becomes),
+                    formats.change(becomes, was),
+                )
+            )
+        )
+    return Table(
+        caption="By day, UTC",
+        columns=DAY_COLUMNS,
+        lines=lines,
+        query=visit.query,
+        empty="No settled call in this range.",
+        of="days",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -11,23 +12,23 @@ from sqlalchemy import Connection, Select, func, select
 
 from app.core.budgets import ScopeKind, Window
 from app.core.money import nano_usd, usd_text
+from app.core.pace import PACE_DAYS, Pace, used_up_at, whole_days
 from app.store.database.engine import Database, FailClosed, clock_us
-from app.store.database.moments import US_PER_DAY, moment, period
+from app.store.database.moments import US_PER_DAY, iso, microseconds, moment, period
 from app.store.database.rollup_tables import DAY
 from app.store.database.tables import keys, rollups, teams, windows
 from app.store.ledger.windows import GlobalBudget, Sums, budget_fields, key_model_id, window_id
 from app.store.records.conversations import standing
 
 MOST_OF_A_KIND: Final = 500
-PACE_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Nano-USD in the current window.
 
-    `name` is the key's or team's; `part` the model or the conversation within it. `recent` is what
-    the last PACE_DAYS whole days came to, UTC; None where days are not summed for such a scope.
+    `name` is the key's or team's; `part` the model or the conversation within it. `pace` is that of
+    the last whole days, UTC; None while they are few, or not summed for such a scope.
     """
 
     kind: ScopeKind
@@ -38,7 +39,7 @@ class Budget:
     limit_nano_usd: int
     spent_nano_usd: int
     held_nano_usd: int
-    recent_nano_usd: int | None
+    pace: Pace | None
 
     @property
     def left_nano_usd(self) -> int:
@@ -48,15 +49,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """A limit with the scope of the windows that count towards it; `whose` for the recent days."""
+    """A limit with the scope of the windows that count towards it, since it can be used."""
 
+    created_us: int | None
     kind: ScopeKind
     scope_id: str
     name: str
     part: str
     window: Window
     limit_nano_usd: int
-    whose: tuple[str, str]
 
 
 class Budgets:
@@ -71,7 +72,9 @@ class Budgets:
 
 
 def budget_json(budget: Budget, now_us: int) -> dict[str, Any]:
-    """Amounts as exact texts."""
+    """Amounts as exact texts; `used_up_at` is null where it lasts till it starts again."""
+    now, pace = moment(now_us), budget.pace
+    ends = used_up_at(budget.left_nano_usd, pace, budget.window, now)
     sums = Sums(budget.spent_nano_usd, budget.held_nano_usd)
     fields = budget_fields(budget.limit_nano_usd, budget.window, sums, now_us)
     del fields["max_budget_usd"], fields["lifetime_spent_usd"]
@@ -82,12 +85,15 @@ def budget_json(budget: Budget, now_us: int) -> dict[str, Any]:
         "part": budget.part,
         "limit_usd": usd_text(budget.limit_nano_usd),
         **fields,
+        "per_day_usd": None if pace is None else usd_text(pace.a_day_nano_usd),
+        "used_up_at": None if ends is None else iso(microseconds(ends)),
     }
 
 
 def _standing(connection: Connection, over_all: GlobalBudget) -> list[Budget]:
     now_us = clock_us(connection)
-    limits = [*_over_all(over_all), *_of_teams(connection), *_of_keys(connection)]
+    teams_and_keys = [*_of_teams(connection), *_of_keys(connection)]
+    limits = [*_over_all(connection, over_all), *teams_and_keys]
     now = moment(now_us)
     rows = {
         window_id(limit.kind, limit.scope_id, period(limit.window, now)): limit for limit in limits
@@ -104,7 +110,7 @@ def _standing(connection: Connection, over_all: GlobalBudget) -> list[Budget]:
             limit_nano_usd=limit.limit_nano_usd,
             spent_nano_usd=sums.get(row_id, (0, 0))[0],
             held_nano_usd=sums.get(row_id, (0, 0))[1],
-            recent_nano_usd=recent.get(limit.whose, 0),
+            pace=_pace(limit, recent.get((limit.kind, limit.scope_id), 0), now),
         )
         for row_id, limit in rows.items()
     ]
@@ -118,33 +124,35 @@ def _used(budget: Budget) -> tuple[float, int]:
     return (taken / budget.limit_nano_usd if budget.limit_nano_usd else float(taken), taken)
 
 
-def _over_all(budget: GlobalBudget) -> Iterator[_Limit]:
+def _pace(limit: _Limit, recent_nano_usd: int, now: datetime) -> Pace | None:
+    days = None if limit.created_us is None else whole_days(moment(limit.created_us), now)
+    return None if days is None else Pace(recent_nano_usd, days)
+
+
+def _over_all(connection: Connection, budget: GlobalBudget) -> Iterator[_Limit]:
     if budget.limit_nano_usd is not None:
-        yield _Limit(
-            "global", "", "all keys", "", budget.window, budget.limit_nano_usd, ("global", "")
-        )
+        first = connection.execute(select(func.min(keys.c.created_us))).scalar_one()
+        yield _Limit(first, "global", "", "all keys", "", budget.window, budget.limit_nano_usd)
 
 
 def _of_teams(connection: Connection) -> Iterator[_Limit]:
     limited = teams.c.max_budget_nano_usd.is_not(None)
     wanted = select(teams).where(limited).order_by(teams.c.created_us.desc()).limit(MOST_OF_A_KIND)
     for row in connection.execute(wanted):
-        amount = row.max_budget_nano_usd
-        yield _Limit("team", row.id, row.name, "", row.budget_window, amount, ("team", row.id))
+        amount, window = row.max_budget_nano_usd, row.budget_window
+        yield _Limit(row.created_us, "team", row.id, row.name, "", window, amount)
 
 
 def _of_keys(connection: Connection) -> Iterator[_Limit]:
     alive = keys.c.revoked_us.is_(None)
     newest = select(keys).where(alive).order_by(keys.c.created_us.desc()).limit(MOST_OF_A_KIND)
     for row in connection.execute(newest.where(keys.c.max_budget_nano_usd.is_not(None))):
-        amount = row.max_budget_nano_usd
-        yield _Limit("key", row.id, row.name, "", row.budget_window, amount, ("key", row.id))
+        amount, window = row.max_budget_nano_usd, row.budget_window
+        yield _Limit(row.created_us, "key", row.id, row.name, "", window, amount)
     for row in connection.execute(newest.where(keys.c.model_budgets.is_not(None))):
         for model, amount in orjson.loads(row.model_budgets).items():
-            scope = key_model_id(row.id, model)
-            yield _Limit(
-                "key_model", scope, row.name, model, row.budget_window, amount, ("key_model", scope)
-            )
+            scope, window = key_model_id(row.id, model), row.budget_window
+            yield _Limit(row.created_us, "key_model", scope, row.name, model, window, amount)
 
 
 def _of_conversations(connection: Connection) -> Iterator[Budget]:
@@ -158,7 +166,7 @@ def _of_conversations(connection: Connection) -> Iterator[Budget]:
             limit_nano_usd=nano_usd(found["limit_usd"]),
             spent_nano_usd=nano_usd(found["spent_usd"]),
             held_nano_usd=nano_usd(found["reserved_usd"]),
-            recent_nano_usd=None,
+            pace=None,
         )
 
 
