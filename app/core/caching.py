@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from app.core.breakpoints import marks, positions
 from app.core.marking import MARK, legal_ttl, marked
 from app.core.measure import bytes_of
-from app.core.outlook import outlook_of
+from app.core.outlook import bytes_per_token, outlook_of
 from app.core.remembered import SYSTEM, TOOLS
 from app.core.values import value
 from app.core.worth import Lengths, best
@@ -84,13 +84,13 @@ def plan(  # noqa: PLR0913, PLR0917 - what a plan is made from
     whole = _whole_bytes(size)
     least = model.limits.min_cacheable_tokens
     why = _why_not(request, size, rules)
-    if not why and whole < least * FEWEST_BYTES_PER_TOKEN:
+    if not why and (
+        whole < least * FEWEST_BYTES_PER_TOKEN or whole < least * bytes_per_token(known, model.id)
+    ):
         why = "below_minimum"
     if why:
         return request, CachePlan((), size.marks, size.ttl, why, whole)
     outlook = outlook_of(request, known, model.id)
-    if whole < least * outlook.bytes_per_token:
-        return request, CachePlan((), size.marks, size.ttl, "below_minimum", whole)
     lengths = _lengths(request, size, outlook, least)
     reads = (round(outlook.beginning.times, 2), round(outlook.turns.times, 2))
     if outlook.given_up:

@@ -26,8 +26,8 @@ _PLAIN = 2  # fields of a plain text block
 _KEPT_WITH_MESSAGES = ("tool_choice", "thinking", "output_config", "context_management")
 _THINKING_OFF = "disabled"
 _USER = marshal.dumps("user", _FORM)
-_KEPT_TEXT = 16_384  # characters of a system prompt whose digest is kept for calls to come
-_KEPT_TEXTS = 512
+_KEPT_TEXT = 8_192  # characters of a system prompt whose digest is kept for calls to come
+_KEPT_TEXTS = 256
 
 
 @value

@@ -100,11 +100,16 @@ def outlook_of(request: Request, known: Recalled | None, model: str) -> Outlook:
         warm_beginning=_is_warm(shared, known.now_s) or _begins_warm(warm, known),
         hour_tokens=0 if warm is None or not tokens else warm.hour_tokens,
         end=warm.end if warm is not None and tokens else None,
-        bytes_per_token=BYTES_PER_TOKEN
-        if shared is None or shared.bytes_per_token is None
-        else shared.bytes_per_token,
+        bytes_per_token=bytes_per_token(known, model),
         given_up=_given_up(shared, thread),
     )
+
+
+def bytes_per_token(known: Recalled | None, model: str) -> float:
+    """Of a prompt that begins so: as the vendor counted its like, or as English text has."""
+    shared = None if known is None else known.shared.get(model)
+    told = None if shared is None else shared.bytes_per_token
+    return BYTES_PER_TOKEN if told is None else told
 
 
 def _shape(request: Request) -> _Habit:

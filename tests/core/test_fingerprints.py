@@ -120,3 +120,17 @@ def test_odd_content_is_told_apart_all_the_same() -> None:
     odd: list[Any] = [None, 7, {"type": "text"}, [None], ["x"], [{"n": Decimal("1.50")}], "\ud800"]
     digests = {fingerprint(Request("auto", ({"role": "user", "content": c},))).turns for c in odd}
     assert len(digests) == len(odd)
+
+
+def test_a_system_prompt_has_one_digest_however_long_it_is_and_however_often_it_comes() -> None:
+    for chars in (1, 8_192, 8_193, 100_000):
+        text = "x" * chars
+        plain: Any = {"type": "text", "text": text}
+        first, again, marked = (
+            fingerprint(replace(BASE, system=(block,))).system
+            for block in (plain, dict(plain), {**plain, **MARK})
+        )
+        assert first == again == marked
+        halves = tuple({"type": "text", "text": half} for half in (text[:-1], text[-1:]))
+        assert fingerprint(replace(BASE, system=halves)).system != first
+        assert len({first, fingerprint(replace(BASE, system=(plain, plain))).system}) == 2
