@@ -8,10 +8,11 @@ from app.calls.attempts import first_answer
 from app.calls.held import Held
 from app.calls.opened import Opened
 from app.calls.receipts import opening_of, receipt_of
+from app.calls.recollection import Recollection
 from app.core.adaptation import adapt
 from app.core.errors import UpstreamError
 from app.core.measure import measure
-from app.core.routing import route
+from app.core.staying import route_known
 from app.core.trouble import elsewhere_may_help
 from app.ports import Call
 
@@ -54,11 +55,24 @@ async def stream(
 
 
 async def count_tokens(incoming: Incoming, gateway: Gateway) -> TokenCount:
-    """The vendor's own count of the prompt: free, so nothing is held.  Raises GatewayError."""
+    """The count of the vendor whose model would be sent the call: free, so nothing is held.
+
+    What is known of the conversation is asked for, and nothing is learned.  Raises GatewayError.
+    """
     policy, request = gateway.policy, incoming.request
-    now = gateway.now()
+    now, threshold = gateway.now(), gateway.scores.threshold(policy.rules)
+    known = await Recollection(gateway).recall(incoming, now)
     catalog, allowed = policy.catalog.at(now), incoming.key.models
-    chosen, model = route(request, measure(request), catalog, policy.rules, allowed, now.date())
+    chosen, model = route_known(
+        request,
+        measure(request),
+        catalog,
+        policy.rules,
+        allowed,
+        now.date(),
+        threshold,
+        known,
+    )
     if not incoming.native or chosen.tier is not None:
         request = adapt(request, model)
     call = Call(request, model, incoming.headers)

@@ -17,8 +17,8 @@ from app.core.model_names import check_allowed, may_name, model_not_found
 from app.core.needs import refusals
 from app.core.other_models import OtherModel, named_models
 from app.core.pricing import Prices, prices_on
-from app.core.routing import Route, Rules, route
-from app.core.staying import at_the_same_upstream, stay
+from app.core.routing import Route, Rules
+from app.core.staying import route_known
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -140,12 +140,9 @@ def prepare(  # noqa: PLR0913 - what decides over a call, `known` what memory te
     size = measure(request)
     catalog = policy.catalog.at(now)
     day = now.date()
-    chosen, model = route(request, size, catalog, policy.rules, key.models, day, threshold)
-    if known is not None and known.thread is not None:
-        if chosen.is_ours:
-            chosen, model = stay(chosen, model, request, size, known, catalog, key.models, day)
-        if len(model.upstreams) > 1:
-            model = at_the_same_upstream(model, request, known)
+    chosen, model = route_known(
+        request, size, catalog, policy.rules, key.models, day, threshold, known
+    )
     asked = request.max_tokens
     if asked is None:
         most = min(policy.default_max_tokens, model.limits.max_output_tokens)

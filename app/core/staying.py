@@ -14,7 +14,7 @@ from app.core.money import PICO_PER_NANO
 from app.core.needs import NOT_ADAPTED, refusals
 from app.core.pricing import prices_on
 from app.core.remembered import HOUR_S
-from app.core.routing import Reason, Weighed
+from app.core.routing import Reason, Weighed, route
 from app.core.values import value
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.core.models import Catalog, Model
     from app.core.remembered import Recalled
     from app.core.request import Request
-    from app.core.routing import Route
+    from app.core.routing import Route, Rules
 
 BYTES_PER_TOKEN = 4  # English text
 USUAL_OUTPUT_TOKENS = 400  # of an answer, where no earlier one tells
@@ -52,6 +52,26 @@ class Turn:
             fresh = rates.cache_write_1h if self.for_an_hour else rates.cache_write_5m
         read, said = self.warm_tokens * rates.cache_read, self.output_tokens * rates.output
         return read + self.new_tokens * fresh + said
+
+
+def route_known(  # noqa: PLR0913, PLR0917 - what decides over a route
+    request: Request,
+    size: Measure,
+    catalog: Catalog,
+    rules: Rules,
+    allowed: tuple[str, ...] | None,
+    day: date,
+    threshold: float | None,
+    known: Recalled | None,
+) -> tuple[Route, Model]:
+    """`route`, and what is remembered of the call's conversation.  Raises as `route`."""
+    chosen, model = route(request, size, catalog, rules, allowed, day, threshold)
+    if known is not None and known.thread is not None:
+        if chosen.is_ours:
+            chosen, model = stay(chosen, model, request, size, known, catalog, allowed, day)
+        if len(model.upstreams) > 1:
+            model = at_the_same_upstream(model, request, known)
+    return chosen, model
 
 
 def stay(  # noqa: PLR0913, PLR0917 - what decides over a route, and what is remembered

@@ -36,8 +36,8 @@ class Talk:
 
     def __init__(self, served: Gateway, lane: str, *, stream: bool) -> None:
         self._served, self._lane, self._stream = served, lane, stream
-        self._secret = served.key()
-        self._name = f"talk-{next(_numbers)}"
+        self.secret = served.key()
+        self.name = f"talk-{next(_numbers)}"
 
     @property
     def otherwise(self) -> dict[str, Any]:
@@ -58,8 +58,8 @@ class Talk:
         path, body = "/v1/messages", {**asked, "messages": messages}
         if self._lane == "openai":
             path, body = "/v1/chat/completions", as_chat(body)
-        headers = {"x-session-id": self._name, "x-tollkeeper-cache": "off"}
-        answer = self._served.post(path, self._secret, {**body, "stream": self._stream}, **headers)
+        headers = {"x-session-id": self.name, "x-tollkeeper-cache": "off"}
+        answer = self._served.post(path, self.secret, {**body, "stream": self._stream}, **headers)
         assert answer.status_code == 200, answer.text
         return self._served.row(answer.headers["x-request-id"])
 
@@ -274,6 +274,26 @@ def test_the_router_keeps_a_model_whose_cache_is_worth_more(talk: Talk) -> None:
     assert told(easy) == (None, None)
     weighed = easy["routing"]["weighed"]
     assert float(weighed["stay_usd"]) < float(weighed["switch_usd"])
+
+
+def test_a_prompt_is_counted_by_the_model_that_its_conversation_stays_with(
+    served: Gateway, upstream: Simulated
+) -> None:
+    talk, asked = Talk(served, "native", stream=False), {"model": "auto", "tools": BIG_TOOLS}
+    fields = {**asked, "system": [text("Be brief.", mark=True)]}
+
+    def counted(**headers: str) -> str:
+        path, body = "/v1/messages/count_tokens", {**fields, "messages": HELLO}
+        answer = served.post(path, talk.secret, body, **headers)
+        assert answer.status_code == 200, answer.text
+        model: str = upstream.log()[-1]["body"]["model"]
+        return model
+
+    named = {"x-session-id": talk.name}
+    assert counted(**named) == HAIKU
+    talk.say([user("x" * 12_000)], **fields)
+    assert (counted(**named), counted(**named), counted()) == (SONNET, SONNET, HAIKU)
+    assert told(talk.say(HELLO, **fields)) == (None, None)  # counting has taught nothing
 
 
 def test_helpers_of_one_session_do_not_miss_each_others_prompts(served: Gateway) -> None:
