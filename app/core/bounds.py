@@ -140,7 +140,9 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         fixed_nano_usd=fixed,
         input_pico_usd=input_rate,
         output_pico_usd=rate,
-        unbounded=_unbounded(request, size, served),
+        unbounded=_unbounded(request, size, served)
+        if request.options or served or size.unknown
+        else (),
         input_is_loose=counted is None
         and not (served or others or size.by_reference or request.options.get("thread")),
         server_tools=bool(served or others),
@@ -288,8 +290,6 @@ def _has_bound(tool: Block) -> bool:
 
 def _unbounded(request: Request, size: Measure, served: Sequence[Block]) -> tuple[str, ...]:
     """The names of what has no bound."""
-    if not (request.options or served or size.unknown):
-        return ()
     options = request.options
     tools = [
         f"tools.{tool.get('name') or tool.get('type')}"[:MOST_NAME_CHARS]

@@ -92,7 +92,7 @@ def _bytes(text: str) -> int:
 def add_text(text: object, tally: Tally) -> None:
     if isinstance(text, str):
         tally.text_chars += len(text)
-        tally.text_bytes += _bytes(text)
+        tally.text_bytes += len(text) if text.isascii() else _bytes(text)
     elif text is not None:
         add_json(text, tally)
 

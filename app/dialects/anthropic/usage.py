@@ -19,7 +19,6 @@ _TOTALS = (
     "cache_read_input_tokens",
     "output_tokens",
 )
-_EMPTY: Mapping[str, Any] = {}
 
 
 def usage_from(raw: object, *, unsplit_1h: bool = False) -> Usage:
@@ -39,10 +38,8 @@ def usage_from(raw: object, *, unsplit_1h: bool = False) -> Usage:
         terms = _terms(speed, geo)
     if usage.get("service_tier") == "batch":
         terms["batch"] = True
-    details = _nested(usage, "output_tokens_details")
-    server_tools = _nested(usage, "server_tool_use")
-    thought = _count(details, "thinking_tokens") if details else 0
-    searches = _count(server_tools, "web_search_requests") if server_tools else 0
+    thought = _count_in(usage, "output_tokens_details", "thinking_tokens")
+    searches = _count_in(usage, "server_tool_use", "web_search_requests")
     if usage.get("iterations"):
         told = _parts(usage, terms, unsplit_1h=unsplit_1h)
         return _sum_of(told, thought, searches, terms)
@@ -165,9 +162,9 @@ def _are_objects(entries: object) -> TypeGuard[list[dict[str, Any]]]:
 
 def _cache_writes(usage: Mapping[str, Any], *, unsplit_1h: bool) -> tuple[int, int]:
     """Tokens written for 5 minutes and for 1 hour."""
-    split = _nested(usage, "cache_creation")
+    split = usage.get("cache_creation")
     total = _count(usage, "cache_creation_input_tokens")
-    if not split:
+    if not (split is not None and _mapping(split, "cache_creation")):
         return (0, total) if unsplit_1h else (total, 0)
     write_5m = _count(split, "ephemeral_5m_input_tokens")
     write_1h = _count(split, "ephemeral_1h_input_tokens")
@@ -184,9 +181,10 @@ def _count(usage: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _nested(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = usage.get(name)
-    return _EMPTY if value is None else _mapping(value, name)
+def _count_in(usage: Mapping[str, Any], place: str, name: str) -> int:
+    """A count that stands one level deeper."""
+    value = usage.get(place)
+    return 0 if value is None else _count(_mapping(value, place), name)
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:

@@ -141,7 +141,7 @@ def reply_from(
         stop_details=details if isinstance(details, dict) else None,
         body=body,
         headers=headers or EMPTY,
-        cache_miss=told_of_miss(raw.get("diagnostics")),
+        cache_miss=told_of_miss(raw["diagnostics"]) if "diagnostics" in raw else None,
     )
 
 

@@ -89,7 +89,10 @@ def read_messages(given: object) -> ChatConversation:
             role = one_of(role, f"{where}.role", ROLES)
         if conversation.open_calls and role not in ("tool", "function"):
             _refuse_unanswered(conversation)
-        if not _is_plain(message) and not message.keys() <= KNOWN_FIELDS:
+        if _is_plain(message) and role in _HEARERS:
+            _HEARERS[role](conversation, message["content"])
+            continue
+        if not message.keys() <= KNOWN_FIELDS:
             unknown = sorted(message.keys() - KNOWN_FIELDS)
             conversation.unknown_fields += [f"messages.{name}" for name in unknown]
         _READERS[role](conversation, message, where)
@@ -118,15 +121,6 @@ def _content(
     return read_content(message.get("content"), f"{where}.content", kinds, conversation.breakpoints)
 
 
-def _marked_content(
-    conversation: ChatConversation, message: Message, where: str, kinds: tuple[str, ...]
-) -> str | list[Block]:
-    if _is_plain(message):
-        text: str = message["content"]
-        return text
-    return _marked(_content(conversation, message, where, kinds), message, where)
-
-
 def _marked(content: str | list[Block], message: Message, where: str) -> str | list[Block]:
     """The content with the message's own mark on its last block, unless that has one."""
     mark = cache_mark(message, where)
@@ -140,7 +134,11 @@ def _marked(content: str | list[Block], message: Message, where: str) -> str | l
 
 def _system(conversation: ChatConversation, message: Message, where: str) -> None:
     """Before the first turn: the system prompt. After it: a message in its place."""
-    content = _marked_content(conversation, message, where, SYSTEM_PARTS)
+    content = _content(conversation, message, where, SYSTEM_PARTS)
+    _hear_system(conversation, _marked(content, message, where))
+
+
+def _hear_system(conversation: ChatConversation, content: str | list[Block]) -> None:
     if conversation.turns:
         conversation.add("system", content)
     else:
@@ -148,13 +146,11 @@ def _system(conversation: ChatConversation, message: Message, where: str) -> Non
 
 
 def _user(conversation: ChatConversation, message: Message, where: str) -> None:
-    conversation.add_user(_marked_content(conversation, message, where, USER_PARTS))
+    content = _content(conversation, message, where, USER_PARTS)
+    conversation.add_user(_marked(content, message, where))
 
 
 def _assistant(conversation: ChatConversation, message: Message, where: str) -> None:
-    if _is_plain(message):
-        conversation.add_assistant(message["content"])
-        return
     if message.get("audio") is not None:
         unsupported(f"{where}.audio", "audio is not supported")
     refusal = message.get("refusal")
@@ -235,4 +231,11 @@ _READERS: Mapping[str, Callable[[ChatConversation, Message, str], None]] = {
     "assistant": _assistant,
     "tool": _tool,
     "function": _function,
+}
+# Those who may say a text and nothing else.
+_HEARERS: Mapping[str, Callable[[ChatConversation, str], None]] = {
+    "system": _hear_system,
+    "developer": _hear_system,
+    "user": ChatConversation.add_user,
+    "assistant": ChatConversation.add_assistant,
 }

@@ -13,12 +13,12 @@ from app.dialects.openai.options import EFFORTS, read_reasoning
 
 def read_max_tokens(body: Mapping[str, Any]) -> int | None:
     """The newer name first; both are checked."""
-    counts = [
-        as_count(body[name], name)
-        for name in ("max_completion_tokens", "max_tokens")
-        if body.get(name) is not None
-    ]
-    return counts[0] if counts else None
+    newer, older = body.get("max_completion_tokens"), body.get("max_tokens")
+    if newer is not None:
+        newer = as_count(newer, "max_completion_tokens")
+    if older is not None:
+        older = as_count(older, "max_tokens")
+    return older if newer is None else newer
 
 
 def read_effort(body: Mapping[str, Any]) -> tuple[str | None, list[str]]:
