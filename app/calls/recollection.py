@@ -106,15 +106,15 @@ class Recollection:
             end = outermost_mark(request)
         known = self.recalled
         warm = Warm(
-            tokens=read + written,
-            hour_tokens=hour_tokens,
-            ttl_s=ttl_s,
-            at_s=known.now_s,
-            fingerprint=known.fingerprint,
-            end=end,
-            upstream=ended.upstream,
-            message_id=charge.message_id,
-            date=course.date,
+            read + written,
+            hour_tokens,
+            ttl_s,
+            known.now_s,
+            known.fingerprint,
+            end,
+            ended.upstream,
+            charge.message_id,
+            course.date,
         )
         tried = Tried(plan.placed, plan.callers, written, read, usage.output_tokens)
         saved = charge.uncached_nano_usd - charge.cost.total

@@ -256,19 +256,19 @@ def learned_of_shared(
     read, wrote = tried.read_tokens > 0, tried.written_tokens > 0
     gap_s = max(at_s - old.at_s, 0.0) if old.calls else None
     new = Shared(
-        at_s=at_s,
-        calls=old.calls + 1,
-        opened=old.opened + opens,
-        found=old.found + (opens and read),
-        writes=old.writes + wrote,
-        reads=old.reads + read,
-        unread=_unread(old.unread, at_s - old.at_s, tried, old.tried, of_beginning=True),
-        saved_nano_usd=old.saved_nano_usd + lesson.saved_nano_usd,
-        gaps_s=_newest(old.gaps_s, gap_s),
-        turn_gaps_s=_newest(old.turn_gaps_s, lesson.gap_s),
-        behind=old.behind if lesson.behind is None else lesson.behind,
-        bytes_per_token=lesson.bytes_per_token or old.bytes_per_token,
-        tried=tried,
+        at_s,
+        old.calls + 1,
+        old.opened + opens,
+        old.found + (opens and read),
+        old.writes + wrote,
+        old.reads + read,
+        _unread(old.unread, at_s - old.at_s, tried, old.tried, of_beginning=True),
+        old.saved_nano_usd + lesson.saved_nano_usd,
+        _newest(old.gaps_s, gap_s),
+        _newest(old.turn_gaps_s, lesson.gap_s),
+        old.behind if lesson.behind is None else lesson.behind,
+        lesson.bytes_per_token or old.bytes_per_token,
+        tried,
     )
     return _with(before, lesson.model, new, MOST_MODELS)
 

@@ -15,7 +15,6 @@ from app.core.remembered import (
     learned,
     learned_of_shared,
 )
-from app.core.values import value
 
 KEPT_S = 24 * 3_600.0  # a history with thinking stays with its model for long
 MOST_CONVERSATIONS = 100_000
@@ -28,13 +27,6 @@ T = TypeVar("T")
 NOTHING_SHARED: Mapping[str, Shared] = {}
 
 
-@value
-class _Kept(Generic[T]):
-    found: T
-    until_s: float
-    size: int
-
-
 class Recent(Generic[T]):
     """What was put last, by key: at most so many entries and bytes, each for `KEPT_S`."""
 
@@ -42,7 +34,7 @@ class Recent(Generic[T]):
         self._now_s = now_s
         self._most = most
         self._most_bytes = most_bytes
-        self._entries: OrderedDict[str, _Kept[T]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[T, float, int]] = OrderedDict()  # until when, size
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -56,20 +48,21 @@ class Recent(Generic[T]):
     def get(self, key: str) -> T | None:
         """The entry, unless its time is over."""
         kept = self._entries.get(key)
-        if kept is None or kept.until_s <= self._now_s():
+        if kept is None:
             return None
-        return kept.found
+        found, until_s, _ = kept
+        return found if until_s > self._now_s() else None
 
     def put(self, key: str, found: T, size: int) -> None:
         """Keep an entry; those that were put longest ago go where room is needed."""
         entries, held = self._entries, self._bytes + size
         old = entries.pop(key, None)
         if old is not None:
-            held -= old.size
-        entries[key] = _Kept(found, self._now_s() + KEPT_S, size)
+            held -= old[2]
+        entries[key] = (found, self._now_s() + KEPT_S, size)
         while held > self._most_bytes or len(entries) > self._most:
-            _, gone = entries.popitem(last=False)
-            held -= gone.size
+            _, (_, _, freed) = entries.popitem(last=False)
+            held -= freed
         self._bytes = held
 
 
