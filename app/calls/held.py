@@ -13,6 +13,7 @@ from app.calls.charges import charge_of, not_billed, stream_charge
 from app.calls.ended import Course, ended, error_name, warn_of_overrun, why_ended
 from app.calls.gateway import Interruption
 from app.calls.ready import ready
+from app.calls.receipts import give_receipt
 from app.calls.recollection import Recollection
 from app.calls.reservations import reservation_of
 from app.core.billing import answer_of
@@ -91,6 +92,7 @@ class Held:
                 await self._context.__aexit__(kind, error, traceback)
             finally:
                 self._tell()
+                give_receipt(self, error)
 
     def targets(self) -> Iterable[Target]:
         """Where the call may be sent, in the order in which they are tried."""

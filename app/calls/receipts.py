@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from app.core.errors import UpstreamError
+from app.core.pricing import Cost
 from app.core.receipt import Opening, Receipt
+from app.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,5 +47,20 @@ def receipt_of(held: Held, opening: Opening) -> Receipt:
         cost=charge.cost,
         total_nano_usd=ended.cost_nano_usd,
         cache_savings_nano_usd=charge.uncached_nano_usd - charge.cost.total,
+        remaining_nano_usd=held.remaining_nano_usd,
+    )
+
+
+def give_receipt(held: Held, error: BaseException | None) -> None:
+    """A call that failed and is charged all the same tells what it cost, as an answer does."""
+    ended = held.ended
+    if ended is None or not ended.cost_nano_usd or not isinstance(error, UpstreamError):
+        return
+    error.receipt = Receipt(
+        opening=opening_of(held, {}),
+        usage=Usage(),
+        cost=Cost(),
+        total_nano_usd=ended.cost_nano_usd,
+        cache_savings_nano_usd=0,
         remaining_nano_usd=held.remaining_nano_usd,
     )

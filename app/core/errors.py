@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.core.budgets import Shortfall
+    from app.core.receipt import Receipt
 
 
 class GatewayError(Exception):
@@ -146,7 +147,9 @@ class GatewayStopped(CutShort):
 
 
 class UpstreamError(GatewayError):
-    """The call was made, or tried, and failed."""
+    """The call was made, or tried, and failed; it has a `receipt` where that cost something."""
+
+    receipt: Receipt | None = None
 
 
 class APIStatusError(UpstreamError):

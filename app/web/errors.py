@@ -19,6 +19,7 @@ from app.core.budgets import Shortfall
 from app.core.ended import Refused
 from app.core.money import usd_text
 from app.web.exchange import JSON, Dialect, Exchange
+from app.web.headers import receipt_headers
 from app.web.running import Header
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -241,7 +242,11 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
     if exchange.fail is not None:
         await exchange.last(exchange.fail(error))
         return
-    headers = [(b"x-request-id", exchange.request_id.encode()), *error_headers(error)]
+    receipt = error.receipt if isinstance(error, errors.UpstreamError) else None
+    about = [(b"x-request-id", exchange.request_id.encode())]
+    if receipt is not None:
+        about = receipt_headers(receipt)
+    headers = [*about, *error_headers(error)]
     if exchange.dialect == "anthropic" and _is_upstreams_own(error):
         status = _passed_on(error, row_of(error))
         own = [*headers, *_upstream_headers(error)]

@@ -258,6 +258,22 @@ def test_what_an_unknown_outcome_left_charged_stands_apart(served: Gateway, bag:
     ] * 3
 
 
+def test_a_failed_call_that_is_charged_says_so_in_its_headers(served: Gateway, bag: Bag) -> None:
+    name = "dropped three times: three unknown outcomes"
+    headers = bag.answers[name].headers
+    told = {n.removeprefix("x-tollkeeper-"): headers[n] for n in headers if "tollkeeper" in n}
+    assert told.pop("conversation") == row_of(served, bag, name)["conversation"]
+    assert told == {
+        "model": SONNET,
+        "route": "-; reason=forced_model",
+        "attempts": "3",
+        "cost-usd": "0.002754",
+        "cache-savings-usd": "0.00",
+    }
+    refused = bag.answers["refused by the upstream"].headers
+    assert not [name for name in refused if "tollkeeper" in name]
+
+
 def test_a_stream_that_broke_costs_at_least_what_was_sent(served: Gateway, bag: Bag) -> None:
     row = row_of(served, bag, "a stream that broke")
     assert (row["state"], row["cost_source"]) == ("settled", "estimated")
