@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.core.breakpoints import NOWHERE, lifetimes, outermost_mark
 from app.core.fingerprints import fingerprint
-from app.core.misses import Read, first_miss, miss_of
+from app.core.misses import Read, first_miss, miss_of, nearest_thread
 from app.core.remembered import FIVE_MINUTES_S, Asked, Lesson, Recalled, Tried, Warm, thread_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Recollection:
         charge, target = course.charge, course.target
         if charge is None or target is None:
             return None
-        last, least_tokens = self.recalled.last, prepared.model.limits.min_cacheable_tokens
+        known, least_tokens = self._compared, prepared.model.limits.min_cacheable_tokens
+        last = known.last
         if last is None or not last.tokens:
             return first_miss(charge.usage.answering, least_tokens)
         answer = Read(
@@ -90,7 +91,15 @@ class Recollection:
             date=course.date,
             told=course.told,
         )
-        return miss_of(self.recalled, prepared.request, answer)
+        return miss_of(known, prepared.request, answer)
+
+    @property
+    def _compared(self) -> Recalled:
+        """What is known, with the conversation's last call where that one's thread was another."""
+        known = self.recalled
+        if known.thread is not None or known.conversation is None or self._asked.named:
+            return known
+        return replace(known, thread=nearest_thread(known.conversation, known.fingerprint))
 
     def learn(self, ended: Ended, course: Course) -> None:
         """Tell the memory what the call's answer taught; without one it taught nothing."""

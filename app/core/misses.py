@@ -16,7 +16,8 @@ from app.core.values import value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.core.remembered import Recalled, Warm
+    from app.core.fingerprints import Fingerprint
+    from app.core.remembered import Conversation, Recalled, Thread, Warm
     from app.core.replay import Line
     from app.core.request import Request
     from app.core.usage import Usage
@@ -103,6 +104,26 @@ def first_miss(usage: Usage, least_tokens: int) -> Miss | None:
     if usage.cache_read_tokens:
         return None
     return _TOO_SHORT if usage.prompt_tokens < least_tokens else _FIRST_SEEN
+
+
+def nearest_thread(conversation: Conversation, now: Fingerprint) -> Thread | None:
+    """Which thread is told of in the place of one that a call has not got: the last much like it.
+
+    The last one with its tools and system prompt; else the last of all, if it has either of them.
+    With both of them new the call is another agent's.
+    """
+    found = None
+    for place, thread in enumerate(reversed(conversation.threads.values())):
+        warm = thread.warm.get(thread.model)
+        if warm is None:
+            continue
+        then = warm.fingerprint
+        same_tools, same_system = then.tools == now.tools, then.system == now.system
+        if same_tools and same_system:
+            return thread
+        if place == 0 and (same_tools or same_system):
+            found = thread
+    return found
 
 
 def answering(lines: Sequence[Line]) -> Line:

@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from app.core.billing import Answer, Sent, bill
-from app.core.fingerprints import fingerprint
-from app.core.misses import Miss, MissReason, Read, miss_of, missed_nano_usd
+from app.core.fingerprints import Fingerprint, fingerprint
+from app.core.misses import Miss, MissReason, Read, miss_of, missed_nano_usd, nearest_thread
 from app.core.price_list import Listed, PriceList, RefusalRule
 from app.core.pricing import Prices, PriceStep, Rates, snapshot
-from app.core.remembered import Recalled, Thread, Warm
+from app.core.remembered import Conversation, Recalled, Thread, Warm
 from app.core.replay import Line, lines_of
 from app.core.request import Request
 from app.core.usage import Part, Usage
@@ -198,3 +198,24 @@ def test_of_several_model_calls_the_one_counts_that_wrote_the_answer() -> None:
     parts = (Part("message", own), Part("advisor_message", advised, "other"))
     assert Usage(900, cache_read_tokens=20_000, parts=parts).answering is own
     assert own.answering is own
+
+
+def test_a_call_with_new_first_words_goes_on_with_what_is_much_like_it() -> None:
+    now = fingerprint(SENT)
+    clock, tools = replace(now, system=b"12:01"), replace(now, tools=b"others")
+    other = replace(clock, tools=b"others")
+
+    def asked(*each: Fingerprint) -> float | None:
+        threads = {
+            str(n): Thread(SONNET, float(n), {SONNET: replace(LEFT, fingerprint=then)})
+            for n, then in enumerate(each)
+        }
+        found = nearest_thread(Conversation(SONNET, "anthropic", threads), now)
+        return None if found is None else found.at_s
+
+    assert asked(now, now) == 1
+    assert asked(now, clock) == 0  # the same kind of call, though not the last one
+    assert (asked(other, clock), asked(other, tools)) == (1, 1)
+    assert (asked(clock, other), asked()) == (None, None)
+    cold = Conversation(SONNET, "anthropic", {"0": Thread(SONNET, 0.0, {})})
+    assert nearest_thread(cold, now) is None

@@ -148,6 +148,22 @@ def test_tools_in_another_order(talk: Talk) -> None:
     assert told(later) == ("tools_changed", usd(cached * WRITTEN_NOT_READ))
 
 
+def test_a_conversation_that_is_named_is_one_though_each_turn_comes_alone(talk: Talk) -> None:
+    marked, clock = [text(SYSTEM, mark=True)], [text(f"12:01 {SYSTEM}", mark=True)]
+    assert told(talk.say([user("One?")], system=marked)) == ("first_seen", "0.00")
+    assert told(talk.say([user("Two?")], system=marked)) == (None, None)
+    moved = talk.say([user("Three?")], system=clock)
+    assert told(moved) == ("system_changed", usd(6_000 * WRITTEN_NOT_READ))
+    tools = talk.say([user("Four?")], system=clock, tools=TOOLS)
+    assert told(tools) == ("tools_changed", usd(6_002 * WRITTEN_NOT_READ))
+    turned = talk.say([user("Five?")], system=clock, tools=TOOLS[::-1])
+    cached = tools["cache_write_5m_tokens"]
+    assert told(turned) == ("tools_changed", usd(cached * WRITTEN_NOT_READ))
+    assert told(talk.say([user("Six?")], system=marked)) == (None, None)
+    others = [text("t" * 24_000, mark=True)]
+    assert told(talk.say([user("Seven?")], system=others, tools=BIG_TOOLS))[0] == "first_seen"
+
+
 def test_a_pause_longer_than_the_lifetime(talk: Talk, upstream: Simulated) -> None:
     talk.say(HELLO)
     upstream.forward(290)
