@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.core.errors import NotFound
 from app.dashboard import spending
-from app.dashboard.figures import charts, formats
+from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
 from app.dashboard.pages import key_details, receipts
@@ -79,7 +79,7 @@ async def _days(visit: Visit, key: Mapping[str, Any]) -> dict[str, Any]:
             caption=f"Spend of the last {SHOWN_DAYS} days, by day and model",
             columns=DAY_COLUMNS,
             lines=[
-                Line((day.isoformat(), model, formats.total(amount, largest)))
+                Line((day.isoformat(), model, cells.total(amount, largest)))
                 for (day, model), amount in sorted(spent.items(), reverse=True)
             ],
             query=visit.query,
