@@ -152,6 +152,8 @@ def envelope(error: BaseException, dialect: Dialect, request_id: str) -> tuple[i
         }
         if isinstance(error, errors.UnboundedCost) and error.param == "thread":
             shaped["error"]["details"] = THREADS_REFUSED
+        if isinstance(error, errors.NotSupported):  # paths that clients of both kinds ask for
+            shaped["error"] |= {"param": None, "code": row.code}
     else:
         param = getattr(error, "param", None)
         shaped = {"error": {"message": message, "type": row.kind, "param": param, "code": row.code}}

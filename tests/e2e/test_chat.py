@@ -312,7 +312,7 @@ def test_a_key_may_use_its_own_models_alone(served: Gateway) -> None:
 
 def test_what_is_not_offered_says_so(served: Gateway) -> None:
     secret = served.key()
-    for path in ("/v1/embeddings", "/v1/", "/v1/chat"):
+    for path in ("/v1/embeddings", "/v1/", "/v1/chat", "/v1/messages/batches"):
         answer = served.post(path, secret, {})
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "not_supported"

@@ -130,7 +130,8 @@ def test_each_error_has_anthropics_shape(name: str) -> None:
     assert shaped.keys() == {"type", "error", "request_id"}
     assert (shaped["type"], shaped["request_id"]) == ("error", "req_1")
     budget = {"budget"} if name == "BudgetExceeded" else set()
-    assert shaped["error"].keys() == {"type", "message"} | budget
+    both = {"param", "code"} if name == "NotSupported" else set()
+    assert shaped["error"].keys() == {"type", "message"} | budget | both
     assert shaped["error"]["type"] == ALL[name][3]
 
 
