@@ -65,6 +65,7 @@ COLUMNS = {
     """ || '","env=' || CASE WHEN i % 4 = 0 THEN 'test' ELSE 'prod' END || '"]' END""",
     "conversation": "CASE WHEN i % 5 > 0 THEN 'conversation_' || (i / 60 * 5 + i % 5) END",
     "reserved_nano_usd": "5000000",
+    "upstream_message_id": "'msg_' || i",
     "attempts": "CASE WHEN i % 50 = 0 THEN 2 ELSE 1 END",
     "attempt_details": """'[{{"upstream":"anthropic","model":"claude-haiku-4-5-20251001","""
     """"status":200,"error":null,"message":null,"latency_ms":' || (200 + i * 101 % 9001)"""
