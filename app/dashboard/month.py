@@ -12,6 +12,7 @@ from app.core.money import NANO_PER_USD
 from app.dashboard.figures import cells, formats
 from app.dashboard.figures.projection import LONG_DAYS, month_end
 from app.dashboard.figures.tables import Column, Line, Table
+from app.dashboard.spending import COST_ALONE
 from app.store.reports.query import SpendQuery
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ async def month(visit: Visit) -> Month | None:
     before = (first - timedelta(days=1)).replace(day=1)
     since = min(before, today - timedelta(days=LONG_DAYS))
     report = await visit.store.reports.spend(
-        SpendQuery(("day",), from_=since.isoformat(), latencies=False)
+        SpendQuery(
+            ("day",),
+            from_=since.isoformat(),
+            **COST_ALONE,
+        )
     )
     by_day = {
         date.fromisoformat(row.group["day"] or ""): row.sums.cost_nano_usd for row in report.rows

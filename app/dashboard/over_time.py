@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Table
+from app.dashboard.spending import COST_ALONE
 from app.store.reports.query import SpendQuery
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def by_model(visit: Visit, filters: Mapping[str, str], period: Period) -> 
             to=ends.get("to"),
             zone=visit.zone.info,
             filters=filters,
-            latencies=False,
+            **COST_ALONE,
         )
     )
     if not report.rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from app.store.reports.query import SpendQuery
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
     from app.store.reports.query import SpendRow
     from app.store.store import Store
+
+COST_ALONE: Final[Mapping[str, Any]] = {
+    "latencies": False,
+    "totals": False,
+    "sums": ("cost_nano_usd",),
+}
+"""What to leave out of a report where nothing but calls and their cost is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,14 @@ class Spent:
 
 async def by_model(store: Store, key_id: str) -> Sequence[Spent]:
     """Of a key's whole life, dearest model first."""
-    query = SpendQuery(("model",), filters={"key_id": key_id}, latencies=False)
+    query = SpendQuery(("model",), filters={"key_id": key_id}, **COST_ALONE)
     rows = (await store.reports.spend(query)).rows
     return _ranked([_spent(row, "model") for row in rows])
 
 
 async def by_key(store: Store, model: str, since: date) -> Sequence[Spent]:
     """Who called a model since a day, UTC; greatest spend first."""
-    query = SpendQuery(("key",), from_=since.isoformat(), filters={"model": model}, latencies=False)
+    query = SpendQuery(("key",), from_=since.isoformat(), filters={"model": model}, **COST_ALONE)
     return _ranked([_spent(row, "key") for row in (await store.reports.spend(query)).rows])
 
 
@@ -43,7 +50,7 @@ async def by_day_and_model(
 ) -> Mapping[tuple[date, str], int]:
     """What a key spent on each day, UTC, on each model."""
     query = SpendQuery(
-        ("day", "model"), from_=since.isoformat(), filters={"key_id": key_id}, latencies=False
+        ("day", "model"), from_=since.isoformat(), filters={"key_id": key_id}, **COST_ALONE
     )
     return {
         (date.fromisoformat(row.group["day"] or ""), row.group["model"] or ""): (

@@ -58,7 +58,13 @@ class Strips:
         today = when.date()
         month = today.replace(day=1)
         since = min(month, today - timedelta(days=LONG_DAYS))
-        query = SpendQuery(("day",), from_=since.isoformat(), latencies=False)
+        query = SpendQuery(
+            ("day",),
+            from_=since.isoformat(),
+            latencies=False,
+            totals=False,
+            sums=("cost_nano_usd", "estimated_nano_usd", "orphaned_nano_usd"),
+        )
         report = await store.reports.spend(query)
         sums = {date.fromisoformat(row.group["day"] or ""): row.sums for row in report.rows}
         by_day = {day: each.cost_nano_usd for day, each in sums.items()}

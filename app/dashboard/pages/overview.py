@@ -12,14 +12,18 @@ from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import Page, View
 from app.dashboard.pages import budgets, dear_calls
 from app.dashboard.query import Period
-from app.store.reports.query import OTHERS_SHOWN, SpendQuery, SpendReport, Sums
+from app.dashboard.spending import COST_ALONE
+from app.store.reports.query import OTHERS_SHOWN, SpendQuery, Sums
 from app.store.reports.spend_views import row_json, sums_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from markupsafe import Markup
     from starlette.responses import Response
 
     from app.dashboard.page import Visit
+    from app.store.reports.query import SpendRow
 
 PATH: Final = "/ui"
 MOST_TOP: Final = 5
@@ -82,10 +86,10 @@ async def _glance(visit: Visit, period: Period) -> Glance:
     today = _today(visit)
     earlier = period.moved(-1)
     now = (await reports.spend(_asked(period, (), visit))).totals
-    of_today = (await reports.spend(_asked(today, (), visit, latencies=False))).totals
+    of_today = (await reports.spend(_asked(today, (), visit, **COST_ALONE))).totals
     before = None
     if earlier is not None:
-        before = (await reports.spend(_asked(earlier, (), visit, latencies=False))).totals
+        before = (await reports.spend(_asked(earlier, (), visit, **COST_ALONE))).totals
     return Glance(now, before, of_today)
 
 
@@ -156,28 +160,26 @@ def _certainty(sums: Sums) -> dict[str, object]:
 async def _top(visit: Visit, period: Period, group: str) -> Table:
     """The five dearest, each with its days."""
     reports = visit.store.reports
+    first = {"sort": "-cost_usd", "limit": MOST_TOP + 1}
     found = await reports.spend(
-        _asked(period, (group,), visit, sort="-cost_usd", limit=MOST_TOP + 1, latencies=False)
+        _asked(period, (group,), visit, **{**COST_ALONE, **first, "totals": True})
     )
     rows = [row for row in found.rows if row.group[group] not in (None, OTHERS_SHOWN)][:MOST_TOP]
     earlier = period.moved(-1)
+    by_day, spent_before = await _beside(visit, period, group, rows)
     lines = []
     for row in rows:
         name = row.group[group] or ""
         filters = {"key_id" if group == "key" else group: name}
-        days = await reports.spend(
-            _asked(period, ("day",), visit, filters=filters, sort="day", latencies=False)
-        )
         change = formats.DASH
         if earlier is not None:
-            was = await reports.spend(_asked(earlier, (), visit, filters=filters, latencies=False))
-            change = formats.change(row.sums.cost_nano_usd, was.totals.cost_nano_usd)
+            change = formats.change(row.sums.cost_nano_usd, spent_before.get(name, 0))
         href = visit.query.elsewhere(_place(group), **filters)
         if group in row.names:
             href = visit.query.elsewhere(f"/ui/{group}s/{name}")
         shown = row.names.get(group) or name
         cost = row.sums.cost_nano_usd
-        values = _by_day(visit, period, days)
+        values = _by_day(visit, period, by_day.get(name, {}))
         lines.append(
             Line(
                 href=href,
@@ -206,9 +208,29 @@ async def _top(visit: Visit, period: Period, group: str) -> Table:
     )
 
 
-def _by_day(visit: Visit, period: Period, days: SpendReport) -> list[int]:
+async def _beside(
+    visit: Visit, period: Period, group: str, rows: Sequence[SpendRow]
+) -> tuple[Mapping[str, Mapping[str, int]], Mapping[str, int]]:
+    """What each of them spent on each day, and in the range before: nano-USD."""
+    if not rows:
+        return {}, {}
+    reports, these = visit.store.reports, {group: [row.group[group] for row in rows]}
+    days = await reports.spend(
+        _asked(period, (group, "day"), visit, only=these, sort="day", **COST_ALONE)
+    )
+    by_day: dict[str, dict[str, int]] = {}
+    for row in days.rows:
+        spent = by_day.setdefault(row.group[group] or "", {})
+        spent[row.group["day"] or ""] = row.sums.cost_nano_usd
+    earlier = period.moved(-1)
+    if earlier is None:
+        return by_day, {}
+    was = await reports.spend(_asked(earlier, (group,), visit, only=these, **COST_ALONE))
+    return by_day, {row.group[group] or "": row.sums.cost_nano_usd for row in was.rows}
+
+
+def _by_day(visit: Visit, period: Period, spent: Mapping[str, int]) -> list[int]:
     """Also of the days without a call, up to now."""
-    spent = {row.group["day"]: row.sums.cost_nano_usd for row in days.rows}
     if period.since is None or not spent:
         return list(spent.values())
     first = visit.zone.at(period.since).date()

@@ -12,10 +12,11 @@ from app.dashboard.figures import cells, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table, options
 from app.dashboard.page import Page, View
 from app.dashboard.pages.spend_lines import NUMBERS, others, spend_cells, with_group
+from app.dashboard.spending import COST_ALONE
 from app.store.database.moments import moment
 from app.store.records.model_names import meant_model
 from app.store.records.ranges import Range, range_of
-from app.store.reports.query import GROUPS, SPEND_FILTERS, SpendQuery
+from app.store.reports.query import GROUPS, SPEND_FILTERS, TIMES, SpendQuery
 from app.store.reports.spend_views import row_json, spend_csv, sums_json
 
 if TYPE_CHECKING:
@@ -136,7 +137,17 @@ async def _table(visit: Visit, query: SpendQuery, before: Period | None) -> Tabl
     if before is not None:
         ends = before.filters()
         earlier = await visit.store.reports.spend(
-            replace(query, from_=ends["from"], to=ends["to"], sort=None, limit=None, cursor=None)
+            replace(
+                query,
+                **{"sort": None, "limit": None, "cursor": None, **COST_ALONE, "totals": True},
+                from_=ends["from"],
+                to=ends["to"],
+                only={
+                    name: list(dict.fromkeys(row.group[name] for row in report.rows))
+                    for name in query.groups
+                    if name not in TIMES
+                },
+            )
         )
     known: Mapping[tuple[str | None, ...], Sums] = (
         {} if earlier is None else {tuple(row.group.values()): row.sums for row in earlier.rows}

@@ -40,12 +40,12 @@ def pieces_of(clock: Clock, time: str | None) -> Pieces:
     edges = [clock.from_us, *cuts, clock.before_us]
     for from_us, before_us in pairwise(edges):
         _cut(found, from_us, before_us, whole_days=whole_days)
-    return Pieces(_joined(found.days), _joined(found.hours), _joined(found.rows))
+    return Pieces(joined(found.days), joined(found.hours), joined(found.rows))
 
 
 def only_rows(clock: Clock) -> Pieces:
     """All of it from the rows."""
-    return Pieces(rows=_joined([(clock.from_us, clock.before_us)]))
+    return Pieces(rows=joined([(clock.from_us, clock.before_us)]))
 
 
 def _cut(into: Pieces, from_us: int, before_us: int, *, whole_days: bool) -> None:
@@ -70,7 +70,7 @@ def _down(us: int, unit_us: int) -> int:
     return us // unit_us * unit_us
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
+def joined(spans: Iterable[Span]) -> list[Span]:
     """Without empty ones, and neighbours as one."""
     found: list[Span] = []
     for from_us, before_us in sorted(spans):

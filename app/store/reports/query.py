@@ -31,7 +31,9 @@ class SpendQuery:
     """`groups` of GROUPS; `filters` of SPEND_FILTERS, `team` a name or an id, `model` an id.
 
     `from_` and `to` are days, which begin at midnight in `zone`, or moments; `to` is excluded.
-    Without `latencies` the quantiles are not known: that is quicker.
+    What is left out is quicker: without `latencies` the quantiles are not known, without `totals`
+    those are nothing, and of PLAIN_SUMS that are not among `sums` nothing is known either. `only`
+    names what is wanted of a group that is no time, as a report's rows have it.
     """
 
     groups: Sequence[str] = ()
@@ -43,6 +45,9 @@ class SpendQuery:
     limit: int | None = None
     cursor: str | None = None
     latencies: bool = True
+    totals: bool = True
+    sums: Sequence[str] = PLAIN_SUMS
+    only: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,9 @@ class Sums:
     @classmethod
     def of_row(cls, fields: Mapping[Any, Any]) -> Self:
         """From a row with the columns that were summed; null is nothing."""
-        plain: dict[str, Any] = {name: int(fields[name] or 0) for name in PLAIN_SUMS}
+        plain: dict[str, Any] = {
+            name: int(fields[name] or 0) for name in PLAIN_SUMS if name in fields
+        }
         if LATENCY_COLUMNS[0] not in fields:
             return cls(**plain)
         return cls(

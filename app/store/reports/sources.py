@@ -14,11 +14,12 @@ from app.store.database.rollup_tables import (
     ANY,
     DAY,
     HOUR,
+    LATENCY_COLUMNS,
     MODEL,
     OTHERS,
     OWN,
-    ROLLUP_SUMS,
     TAG,
+    TTFT_COLUMNS,
     USER,
     label_rollups,
     rollups,
@@ -28,16 +29,12 @@ from app.store.database.tables import requests
 from app.store.records.sums import COUNTED
 from app.store.records.tags import one_row_per_tag
 from app.store.records.teams import ids_of_team
-from app.store.reports.pieces import Pieces, Span, only_rows, pieces_of
-from app.store.reports.query import PLAIN_SUMS
+from app.store.reports.pieces import Pieces, Span, joined, only_rows, pieces_of
+from app.store.reports.query import PLAIN_SUMS, SpendQuery
 
 TIME: Final = "time"
 _BY_KEY: Final = {"key": "key_id", "team": "team_id", "model": "model"}
 _FILTERED: Final = {"key_id": "key_id", "team": "team_id", "model": "model"}
-_TEXTS: Final = {
-    "sqlite": {"day": "%Y-%m-%d", "month": "%Y-%m"},
-    "postgresql": {"day": "YYYY-MM-DD", "month": "YYYY-MM"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def parts(connection: Connection, asked: Asked) -> list[Select[Any]]:
 
     All of them together, grouped again, are the answer. No group is null: `''` stands for none.
     """
-    source = _Source(asked, connection.dialect.name)
+    source = _Source(asked, connection)
     named = {*asked.by, *asked.filters}
     labels = named & {USER, TAG}
     if named <= {*_BY_KEY, *_FILTERED}:
@@ -75,24 +72,44 @@ def parts(connection: Connection, asked: Asked) -> list[Select[Any]]:
     return source.of_rows(only_rows(asked.clock).rows)
 
 
-def plain(latencies: bool) -> Sequence[str]:  # noqa: FBT001  # as the query has it
-    """The sums that are wanted."""
-    return ROLLUP_SUMS if latencies else PLAIN_SUMS
+def wanted_sums(query: SpendQuery) -> Sequence[str]:
+    """In the order of the columns; without `requests` no row is known to be one."""
+    plain = [name for name in PLAIN_SUMS if name in query.sums or name == "requests"]
+    return [*plain, *LATENCY_COLUMNS, *TTFT_COLUMNS] if query.latencies else plain
 
 
 class _Source:
-    def __init__(self, asked: Asked, dialect: str) -> None:
+    def __init__(self, asked: Asked, connection: Connection) -> None:
         self._asked = asked
-        self._dialect = dialect
+        self._connection = connection
+        self._dialect = connection.dialect.name
 
     def of_keys(self, pieces: Pieces) -> list[Select[Any]]:
         asked = self._asked
-        found = self._rolled_up(rollups, DAY, pieces.days)
-        if {*asked.by, *asked.filters} <= {MODEL}:
-            found += self._rolled_up(label_rollups, HOUR, pieces.hours, MODEL)
-        else:
+        if not {*asked.by, *asked.filters} <= {MODEL}:
+            found = self._rolled_up(rollups, DAY, pieces.days)
             found += self._rolled_up(rollups, HOUR, pieces.hours)
+        elif pieces.days and self._is_less_by_hours(pieces.days):
+            hours = joined([*pieces.days, *pieces.hours])
+            found = self._rolled_up(label_rollups, HOUR, hours, MODEL)
+        else:
+            found = self._rolled_up(rollups, DAY, pieces.days)
+            found += self._rolled_up(label_rollups, HOUR, pieces.hours, MODEL)
         return found + self.of_rows(pieces.rows)
+
+    def _is_less_by_hours(self, days: Sequence[Span]) -> bool:
+        """Whether a day's hours over all keys are fewer rows than that day of each key."""
+        at_us = days[-1][1] - US_PER_DAY
+        label, row = label_rollups.c, rollups.c
+        of_hours = (label.kind == MODEL, label.grain == HOUR)
+        hours = select(func.count()).where(
+            *of_hours, label.from_us >= at_us, label.from_us < at_us + US_PER_DAY
+        )
+        each = select(func.count()).where(row.grain == DAY, row.from_us == at_us)
+        found = self._connection.execute(
+            select(hours.scalar_subquery(), each.scalar_subquery())
+        ).one()
+        return int(found[0]) < int(found[1])
 
     def of_labels(self, kind: str, pieces: Pieces) -> list[Select[Any]]:
         """By label; and calls without one, which are all but those with."""
@@ -232,15 +249,16 @@ def _enclosed(moment: ColumnElement[int], spans: Sequence[Span]) -> list[ColumnE
 
 
 def _time(name: str, moment: str, clock: Clock, dialect: str) -> ColumnElement[Any]:
-    """An hour's first microsecond, or a day's or month's text: literal, to be grouped by."""
+    """An hour's first microsecond, a day's number, or a month's text: literal, to be grouped by."""
     offset = _offset(moment, clock)
     local = f"({moment} + {offset})"
     if name == "hour":
         return literal(f"{local} / {US_PER_HOUR} * {US_PER_HOUR} - {offset}")
-    wanted = _TEXTS[dialect][name]
+    if name == "day":
+        return literal(f"{local} / {US_PER_DAY}")
     if dialect == "sqlite":
-        return literal(f"strftime('{wanted}', {local} / 1000000, 'unixepoch')")
-    return literal(f"to_char(to_timestamp({local} / 1000000) AT TIME ZONE 'UTC', '{wanted}')")
+        return literal(f"strftime('%Y-%m', {local} / 1000000, 'unixepoch')")
+    return literal(f"to_char(to_timestamp({local} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM')")
 
 
 def _offset(moment: str, clock: Clock) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -24,17 +22,16 @@ from sqlalchemy import (
 
 from app.core.errors import BadRequest
 from app.core.zones import US_PER_HOUR, Clock, clock
-from app.store.database.kinds import MOST_STORED
 from app.store.database.prepared import among, texts
-from app.store.database.rollup_tables import HOUR, MODEL, OTHERS, OWN, label_rollups
+from app.store.database.rollup_tables import HOUR, MODEL, OTHERS, OWN, TAG, USER, label_rollups
 from app.store.database.tables import keys, teams
 from app.store.records.fields import clean_text, unknown
 from app.store.records.ranges import range_of
-from app.store.reports import page_times
+from app.store.reports import details
+from app.store.reports.cursors import BAD_CURSOR, PLACE, cursor_of, cursor_values
 from app.store.reports.query import (
     GROUPS,
     OTHERS_SHOWN,
-    PLAIN_SUMS,
     SORTED_SUMS,
     SORTS,
     SPEND_FILTERS,
@@ -44,10 +41,11 @@ from app.store.reports.query import (
     SpendRow,
     Sums,
 )
-from app.store.reports.sources import TIME, Asked, parts, plain
+from app.store.reports.sources import TIME, Asked, parts, wanted_sums
+from app.store.reports.stretches import day_of, stretches
 
 MOST_ROWS: Final = 1_000
-_BAD_CURSOR = "cursor is not one that this report gave"
+UNSURE: Final = ("estimated_nano_usd", "orphaned_nano_usd")
 
 Order = tuple[ColumnElement[Any], bool]
 """A column and whether it descends."""
@@ -77,24 +75,53 @@ def checked(query: SpendQuery) -> SpendQuery:
 def read(connection: Connection, query: SpendQuery) -> SpendReport:
     """What a `checked` query asks for.  Raises BadRequest for a cursor of another report."""
     asked = _asked(connection, query)
-    order_after = _cursor_values(query)
+    order_after = cursor_values(query)
     if asked.clock.from_us >= asked.clock.before_us:
         return SpendReport(query.groups, (), Sums())
-    totals = _totals(connection, replace(asked, by=(), time=None))
+    totals = Sums()
+    if query.totals or not query.groups:
+        totals = _totals(connection, replace(asked, by=(), time=None, only={}))
     if not query.groups:
         rows = [SpendRow({}, {}, totals)] if totals.requests else []
         return SpendReport((), rows, totals)
-    paged = query.limit is not None and query.latencies
-    summed = replace(asked, sums=PLAIN_SUMS) if paged else asked
-    statement, order = _statement(connection, query, summed, order_after)
-    found = connection.execute(statement).all()
+    paged = query.limit is not None and bool(asked.by)
+    ranked = replace(asked, sums=_ranking(query)) if paged else asked
+    found = _first(connection, query, ranked, order_after)
     more = query.limit is not None and len(found) > query.limit
     page = found[: query.limit] if more else found
-    cursor = _cursor(query, page[-1], order) if more else None
+    cursor = cursor_of(query, page[-1]) if more else None
     shown = [dict(row._mapping) for row in page]  # noqa: SLF001
     if paged and shown:
-        page_times.add(connection, asked, shown, _grouped)
+        details.add(connection, asked, shown, _grouped)
     return SpendReport(query.groups, _rows(connection, query, asked, shown), totals, cursor)
+
+
+def _ranking(query: SpendQuery) -> Sequence[str]:
+    """The sums that decide which rows are on a page, and where."""
+    name = (query.sort or "").removeprefix("-")
+    sorts = UNSURE if name == "estimated_usd" else (SORTED_SUMS.get(name, "requests"),)
+    return tuple(dict.fromkeys(("requests", *sorts)))
+
+
+def _first(
+    connection: Connection, query: SpendQuery, asked: Asked, after: Sequence[Any] | None
+) -> Sequence[Row[Any]]:
+    """The rows behind `after`; with a limit so many and one more, if there are."""
+    name = (query.sort or "").removeprefix("-")
+    if query.limit is None or asked.time is None or not asked.by or name not in ("", *TIMES):
+        return connection.execute(_statement(connection, query, asked, after)).all()
+    descends = query.sort is None or query.sort.startswith("-")
+    found: list[Row[Any]] = []
+    try:
+        parts = stretches(asked.clock, asked.time, after and after[0], descends=descends)
+        for part in parts:
+            statement = _statement(connection, query, replace(asked, clock=part), after)
+            found += connection.execute(statement.limit(query.limit + 1 - len(found))).all()
+            if len(found) > query.limit:
+                break
+    except (ValueError, TypeError, OverflowError) as error:  # the cursor's time is none
+        raise BadRequest(BAD_CURSOR, param="cursor") from error
+    return found
 
 
 def _asked(connection: Connection, query: SpendQuery) -> Asked:
@@ -104,7 +131,10 @@ def _asked(connection: Connection, query: SpendQuery) -> Asked:
         time=times[0] if times else None,
         filters=query.filters,
         clock=_clock(connection, query),
-        sums=plain(query.latencies),
+        sums=wanted_sums(query),
+        only={
+            name: [_stored(name, value) for value in values] for name, values in query.only.items()
+        },
     )
 
 
@@ -144,7 +174,7 @@ def _totals(connection: Connection, asked: Asked) -> Sums:
 
 def _statement(
     connection: Connection, query: SpendQuery, asked: Asked, after: Sequence[Any] | None
-) -> tuple[Select[Any], Sequence[Order]]:
+) -> Select[Any]:
     grouped = _grouped(connection, asked).subquery("grouped")
     order: list[Order] = []
     if query.sort is not None:
@@ -154,16 +184,16 @@ def _statement(
         order.append((grouped.c[TIME], True))
     order += [(grouped.c[name], False) for name in asked.by]
     statement = select(
-        grouped, *(column.label(f"o{place}") for place, (column, _) in enumerate(order))
+        grouped, *(column.label(f"{PLACE}{place}") for place, (column, _) in enumerate(order))
     ).where(grouped.c.requests > 0)
     if after is not None:
         if len(after) != len(order):
-            raise BadRequest(_BAD_CURSOR, param="cursor")
+            raise BadRequest(BAD_CURSOR, param="cursor")
         statement = statement.where(_beyond(order, after))
     statement = statement.order_by(
         *(column.desc() if descends else column.asc() for column, descends in order)
     )
-    return statement.limit(None if query.limit is None else query.limit + 1), order
+    return statement.limit(None if query.limit is None else query.limit + 1)
 
 
 def _sorted_by(grouped: Any, name: str) -> ColumnElement[Any]:  # noqa: ANN401  # a subquery
@@ -184,33 +214,6 @@ def _beyond(order: Sequence[Order], after: Sequence[Any]) -> ColumnElement[bool]
         here = column < after[place] if descends else column > after[place]
         found.append(and_(*before, here))
     return or_(*found)
-
-
-def _cursor(query: SpendQuery, row: Row[Any], order: Sequence[Order]) -> str:
-    values = [row._mapping[f"o{place}"] for place in range(len(order))]  # noqa: SLF001
-    plain_values = [value if isinstance(value, str) else int(value) for value in values]
-    return urlsafe_b64encode(orjson.dumps([_mark(query), *plain_values])).decode().rstrip("=")
-
-
-def _cursor_values(query: SpendQuery) -> Sequence[Any] | None:
-    if query.cursor is None:
-        return None
-    try:
-        padded = query.cursor + "=" * (-len(query.cursor) % 4)
-        mark, *values = orjson.loads(urlsafe_b64decode(padded.encode("ascii")))
-    except (ValueError, TypeError) as error:
-        raise BadRequest(_BAD_CURSOR, param="cursor") from error
-    fits = all(
-        isinstance(value, str) or (type(value) is int and abs(value) <= MOST_STORED)
-        for value in values
-    )
-    if mark != _mark(query) or not fits:
-        raise BadRequest(_BAD_CURSOR, param="cursor")
-    return [clean_text(value) if isinstance(value, str) else value for value in values]
-
-
-def _mark(query: SpendQuery) -> str:
-    return f"{','.join(query.groups)}/{query.sort or ''}"
 
 
 def _rows(
@@ -240,9 +243,17 @@ def _shown(name: str, text: str) -> str | None:
     return text.removeprefix(OWN) if text else None
 
 
+def _stored(name: str, shown: str | None) -> str:
+    """As the sums have it."""
+    if shown is None or name not in (USER, TAG):
+        return shown or ""
+    return OTHERS if shown == OTHERS_SHOWN else OWN + shown
+
+
 def _times(asked: Asked, value: Any) -> Mapping[str, str]:  # noqa: ANN401
     if asked.time != "hour":
-        return {"day": str(value), "month": str(value)[:7]}
+        text = day_of(int(value)).isoformat() if asked.time == "day" else str(value)
+        return {"day": text, "month": text[:7]}
     local = asked.clock.local(int(value))
     text = local.isoformat(timespec="seconds").replace("+00:00", "Z")
     return {"hour": text, "day": text[:10], "month": text[:7]}

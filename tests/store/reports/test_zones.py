@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -19,7 +20,7 @@ from app.core.zones import zone_named
 from app.store.database.engine import open_database
 from app.store.database.moments import microseconds
 from app.store.database.tables import requests
-from app.store.reports.query import SpendQuery
+from app.store.reports.query import SpendQuery, Sums
 from tests.store.database.postgres import new_database
 from tests.store.database.test_schema import moved
 from tests.store.ledger.till import CENT, Till, close_till, open_till, reservation
@@ -183,3 +184,39 @@ async def test_a_report_is_read_page_by_page_in_any_order(spread: Till) -> None:
         Decimal(row["cost_usd"]) for row in (await spread.spend(("day",), sort="-cost_usd"))["data"]
     ]
     assert costs == sorted(costs, reverse=True)
+
+
+async def test_pages_by_time_hold_the_rows_of_the_whole_report_in_its_order(spread: Till) -> None:
+    for zone, groups in (
+        ("Asia/Kathmandu", ("day", "key")),
+        ("Europe/Berlin", ("hour", "user")),
+        ("Pacific/Auckland", ("month", "key")),
+    ):
+        for sort in (f"-{groups[0]}", groups[0], "cost_usd", f"-{groups[1]}"):
+            whole = SpendQuery(groups, zone=zone_named(zone), sort=sort)
+            rows = (await spread.reports.spend(whole)).rows
+            paged: list[object] = []
+            page = await spread.reports.spend(replace(whole, limit=7))
+            paged += page.rows
+            while page.next_cursor is not None:
+                page = await spread.reports.spend(replace(whole, limit=7, cursor=page.next_cursor))
+                paged += page.rows
+            assert paged == list(rows), (zone, sort)
+
+
+async def test_what_is_left_out_of_a_report_changes_nothing_else(spread: Till) -> None:
+    whole = await spread.reports.spend(SpendQuery(("user", "day")))
+    wanted = SpendQuery(
+        ("user", "day"),
+        latencies=False,
+        totals=False,
+        sums=("cost_nano_usd",),
+        only={"user": ["u2"]},
+    )
+    part = await spread.reports.spend(wanted)
+    assert part.totals == Sums()
+    assert [(row.group, row.sums) for row in part.rows] == [
+        (row.group, Sums(requests=row.sums.requests, cost_nano_usd=row.sums.cost_nano_usd))
+        for row in whole.rows
+        if row.group["user"] == "u2"
+    ]

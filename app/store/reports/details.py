@@ -1,17 +1,16 @@
-"""How long the calls of one page's rows took: their many counts are read for no other row."""
+"""All sums of one page's rows, once it is known which rows those are: read for no other row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from app.core.zones import US_PER_HOUR, Clock, clock, day_start_us
-from app.store.database.rollup_tables import LATENCY_COLUMNS, TTFT_COLUMNS
+from app.core.zones import Clock
 from app.store.reports.sources import TIME, Asked
+from app.store.reports.stretches import begins_us, ends_us
 
 Grouped = Callable[[Connection, Asked], Select[Any]]
 
@@ -19,11 +18,10 @@ Grouped = Callable[[Connection, Asked], Select[Any]]
 def add(
     connection: Connection, asked: Asked, rows: Sequence[dict[Any, Any]], grouped: Grouped
 ) -> None:
-    """Put the counts of latencies into `rows`, which have the sums of all that was asked for."""
+    """Put the sums that are `asked` for into `rows`, which have their groups."""
     names = [*([] if asked.time is None else [TIME]), *asked.by]
     wanted = replace(
         asked,
-        sums=(*LATENCY_COLUMNS, *TTFT_COLUMNS),
         clock=_within(asked, [row[TIME] for row in rows] if asked.time is not None else ()),
         only={name: sorted({row[name] for row in rows}) for name in asked.by},
     )
@@ -36,17 +34,9 @@ def add(
 
 def _within(asked: Asked, times: Sequence[Any]) -> Clock:
     """The range from the first of these times to the end of the last."""
-    if not times:
+    if not times or asked.time is None:
         return asked.clock
-    zone = asked.clock.zone
-    first, last = min(times), max(times)
-    if asked.time == "hour":
-        from_us, before_us = int(first), int(last) + US_PER_HOUR
-    elif asked.time == "day":
-        from_us = day_start_us(date.fromisoformat(first), zone)
-        before_us = day_start_us(date.fromisoformat(last) + timedelta(days=1), zone)
-    else:
-        from_us = day_start_us(date.fromisoformat(f"{first}-01"), zone)
-        month_after = (date.fromisoformat(f"{last}-01") + timedelta(days=32)).replace(day=1)
-        before_us = day_start_us(month_after, zone)
-    return clock(zone, max(from_us, asked.clock.from_us), min(before_us, asked.clock.before_us))
+    whole, zone = asked.clock, asked.clock.zone
+    from_us = max(begins_us(asked.time, min(times), zone), whole.from_us)
+    before_us = min(ends_us(asked.time, max(times), zone), whole.before_us)
+    return replace(whole, from_us=from_us, before_us=before_us)
