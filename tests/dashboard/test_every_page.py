@@ -66,6 +66,7 @@ STOPS: dict[str, tuple[Stop, ...]] = {
     "/ui/teams/{id}": (of_team("", sums.team),),
     "/ui/teams/{id}/edit": (of_team("/edit", sums.team_form),),
     "/ui/budgets": (at("/ui/budgets", sums.budgets),),
+    "/ui/budgets/windows": (at("/ui/budgets/windows?scope=global", sums.windows),),
     "/ui/savings": (at("/ui/savings", sums.savings),),
     "/ui/savings/whatif": (at("/ui/savings/whatif?cache=off&go=1", calls.what_if),),
     "/ui/prices": (at("/ui/prices", calls.prices),),

@@ -188,16 +188,27 @@ def key(bag: Bag) -> Page:
     del page.tables["Your calls, newest first"]
     del page.tables["Spend of the last 30 days, by day and model"]
     found = bag.key(CHAT)
-    page.tables["Windows of the budget, newest first, UTC"] = [_window(found)]
+    page.tables["Windows of the budget, newest first, UTC"] = [
+        _window(bag, found, refused=1, key_id=found["id"])
+    ]
     return page
 
 
-def _window(of: Object) -> Row:
+def _window(bag: Bag, of: Object, refused: int = 0, **whose: str) -> Row:
     return {
         "Spent": usd(of["spent_usd"]),
         "Held": usd(of["reserved_usd"]),
         "Of today’s limit": share(of["spent_usd"], of["max_budget_usd"]),
+        "Most held": _most_held(bag, **whose),
+        "Refused": count(refused),
     }
+
+
+def _most_held(bag: Bag, **whose: str) -> str:
+    """Of calls that came one after the other: the greatest hold."""
+    query = "&".join(f"{name}={text}" for name, text in whose.items())
+    rows = bag.gateway.admin("GET", f"requests?{query}")["data"]
+    return usd(max(Decimal(row["reserved_usd"]) for row in rows))
 
 
 def my_key(bag: Bag) -> Page:
@@ -274,7 +285,7 @@ def team(bag: Bag) -> Page:
     return Page(
         {
             "Its keys, greatest spend first": [agents],
-            "Windows of the budget, newest first, UTC": [_window(found)],
+            "Windows of the budget, newest first, UTC": [_window(bag, found, team="platform")],
         },
         tiles=_standing(found),
     )
@@ -300,20 +311,30 @@ def budgets(bag: Bag) -> Page:
         ),
     ]
     found.sort(key=lambda each: Decimal(each[1]) / Decimal(each[3]), reverse=True)
+    rows = [_budget(*each) for each in found]
+    return Page({"Budgets, the one nearest to its limit first": rows})
+
+
+def _budget(scope: str, spent: str, held: str, limit: str) -> Row:
+    return {
+        "Scope": scope,
+        "Budget": bar(spent, held, limit),
+        "Spent": usd(spent),
+        "Held": usd(held),
+        "Left": usd(Decimal(limit) - Decimal(spent) - Decimal(held)),
+        "Of": usd(limit),
+        "A day": DASH,
+    }
+
+
+def windows(bag: Bag) -> Page:
+    """Of the budget over all keys."""
+    spent = spend(bag, "")["totals"]["cost_usd"]
+    stands = {"spent_usd": spent, "reserved_usd": "0.00", "max_budget_usd": "40.00"}
     return Page(
         {
-            "Budgets, the one nearest to its limit first": [
-                {
-                    "Scope": scope,
-                    "Budget": bar(spent, held, limit),
-                    "Spent": usd(spent),
-                    "Held": usd(held),
-                    "Left": usd(Decimal(limit) - Decimal(spent) - Decimal(held)),
-                    "Of": usd(limit),
-                    "A day": DASH,
-                }
-                for scope, spent, held, limit in found
-            ]
+            "Now": [_budget("all keys", *stands.values())],
+            "Windows of the budget, newest first, UTC": [_window(bag, stands)],
         }
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.core.budgets import window_end
+from app.core.errors import BadRequest, NotFound
 from app.core.pace import LEAST_DAYS, PACE_DAYS, used_up_at
 from app.core.zones import microseconds
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table, options
 from app.dashboard.page import Page, View
+from app.dashboard.pages.windows import window_record, window_table
 from app.store.records.budgets import budget_json
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from starlette.responses import Response
 
-    from app.core.budgets import Window
+    from app.core.budgets import ScopeKind, Window
     from app.core.pace import Pace
     from app.dashboard.page import Visit
     from app.store.records.budgets import Budget
@@ -32,6 +34,7 @@ SCOPES: Final = {
     "key_model": "model of a key",
     "conversation": "conversation",
 }
+WITH_WINDOWS: Final[tuple[ScopeKind, ...]] = ("global", "team", "key", "key_model")
 MOST_SHOWN: Final = 200
 NO_DAYS: Final = "days are not summed by conversation"
 TOO_FEW: Final = f"from its day {LEAST_DAYS + 1} on: before that a mean says little"
@@ -98,7 +101,7 @@ def ends_early(budget: Budget, now: datetime) -> datetime | None:
 
 def _line(visit: Visit, budget: Budget, largest: int) -> Line:
     href = _href(visit, budget)
-    name = cells.link(href, budget.name, "name") if href else cells.name(budget.name)
+    name = cells.link(href, budget.name, "name")
     part = cells.name(budget.part) if budget.part else ""
     left, pace = budget.left_nano_usd, budget.pace
     resets = window_end(budget.window, visit.now)
@@ -142,9 +145,36 @@ def _href(visit: Visit, budget: Budget) -> str:
         return visit.query.elsewhere(f"/ui/teams/{budget.scope_id}")
     if budget.kind == "conversation":
         return visit.query.elsewhere("/ui/requests", conversation=budget.part)
-    if budget.kind == "global":
-        return ""
-    return visit.query.elsewhere(f"/ui/keys/{budget.scope_id.partition(':')[0]}")
+    if budget.kind == "key":
+        return visit.query.elsewhere(f"/ui/keys/{budget.scope_id}")
+    return visit.query.elsewhere(f"{PATH}/windows", scope=budget.kind, id=budget.scope_id)
 
 
-PAGE: Final = Page("budgets", "Budgets", (View(PATH, show, twins=True),), shortcut="b")
+async def show_windows(visit: Visit) -> Response:
+    """The windows of one budget, the newest first.  Raises BadRequest and NotFound."""
+    kind, scope_id = visit.query["scope"], visit.query["id"]
+    wanted = next((scope for scope in WITH_WINDOWS if scope == kind), None)
+    if wanted is None:
+        raise BadRequest(f"scope must be one of {', '.join(WITH_WINDOWS)}", param="scope")
+    found = await visit.store.budgets.standing(visit.store.ledger.global_budget)
+    budget = next((b for b in found if (b.kind, b.scope_id) == (kind, scope_id)), None)
+    if budget is None:
+        raise NotFound("there is no such budget now")
+    windows = await visit.store.window_history.of(wanted, scope_id)
+    if visit.twin:
+        return visit.records(Records([window_record(each) for each in windows]))
+    return await visit.html(
+        "windows.html",
+        budget=budget,
+        scope=SCOPES[kind],
+        table=table(visit, [budget], caption="Now"),
+        windows=window_table(visit, windows, budget.limit_nano_usd),
+    )
+
+
+PAGE: Final = Page(
+    "budgets",
+    "Budgets",
+    (View(PATH, show, twins=True), View(f"{PATH}/windows", show_windows, twins=True)),
+    shortcut="b",
+)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from starlette.responses import Response
 
-from app.core.money import usd_text
 from app.dashboard import spending
 from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
+from app.dashboard.pages.windows import window_record, window_table
 from app.dashboard.spending import Spent
 from app.store.database.moments import microseconds, moment
 
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
     from app.dashboard.page import Visit
     from app.store.records.refusals import RefusalView
-    from app.store.records.window_history import PastWindow
 
 SHOWN_REFUSALS: Final = 10
-WINDOW_COLUMNS: Final = (
-    Column("Window"),
-    Column("Began"),
-    Column("Ends"),
-    Column("Spent", numeric=True),
-    Column("Held", numeric=True),
-    Column("Of today’s limit", numeric=True),
-)
 MODEL_COLUMNS: Final = (
     Column("Model"),
     Column("Calls", numeric=True),
@@ -63,19 +54,18 @@ async def show(visit: Visit) -> Response:
     team = None if key["team"] is None else await visit.store.teams.get(key["team"])
     return await visit.html(
         "key.html",
-        **await details(visit, key, windows),
+        **await details(visit, key),
+        windows=window_table(visit, windows, _limit(key)),
         path=f"/ui/keys/{key['id']}",
         team_name=team and team["name"],
     )
 
 
-async def details(
-    visit: Visit, key: Mapping[str, Any], windows: Sequence[PastWindow]
-) -> dict[str, Any]:
+async def details(visit: Visit, key: Mapping[str, Any]) -> dict[str, Any]:
     """What the key's page shows, and the holder's own."""
     refused = visit.store.refusals.listed({"key_id": key["id"]}, limit=SHOWN_REFUSALS)
     models = await visit.part(spending.by_model(visit.store, key["id"]))
-    limit = None if key["max_budget_usd"] is None else formats.nano(key["max_budget_usd"])
+    limit = _limit(key)
     spent, held = formats.nano(key["spent_usd"]), formats.nano(key["reserved_usd"])
     calls = sum(each.calls for each in models.value) if models.value else 0
     lifetime = formats.nano(key["lifetime_spent_usd"])
@@ -94,7 +84,6 @@ async def details(
         "created_at": _moment(key["created_at"]),
         "expires_at": _moment(key["expires_at"]),
         "last_used_at": _moment(key["last_used_at"]),
-        "windows": window_table(visit, windows, limit),
         "models": models,
         "model_table": None if models.failure else _models(visit, key, models.value),
         "refusals": await visit.part(refused),
@@ -114,17 +103,6 @@ def state(visit: Visit, revoked_us: int | None, expires_us: int | None) -> Marku
 def when(visit: Visit, us: int | None, why: str) -> Markup:
     """How long ago, or in how long."""
     return cells.time(None if us is None else moment(us), visit.now, visit.zone, why)
-
-
-def window_record(window: PastWindow) -> dict[str, Any]:
-    """A window for programs."""
-    return {
-        "window": window.window,
-        "starts_at": window.starts_at and window.starts_at.isoformat(),
-        "ends_at": window.ends_at and window.ends_at.isoformat(),
-        "spent_usd": usd_text(window.spent_nano_usd),
-        "held_usd": usd_text(window.held_nano_usd),
-    }
 
 
 def refusal_table(visit: Visit, rows: Sequence[RefusalView], path: str = "/ui/requests") -> Table:
@@ -157,38 +135,6 @@ def refusal_table(visit: Visit, rows: Sequence[RefusalView], path: str = "/ui/re
         empty="No call was refused in the last 30 days.",
         twins=False,
     )
-
-
-def window_table(visit: Visit, windows: Sequence[PastWindow], limit: int | None) -> Table:
-    """What was spent in each window of a budget."""
-    largest = formats.largest(each.spent_nano_usd for each in windows)
-    return Table(
-        caption="Windows of the budget, newest first, UTC",
-        columns=WINDOW_COLUMNS,
-        lines=[
-            Line(
-                (
-                    each.window if each.starts_at else "whole life",
-                    formats.day(each.starts_at) if each.starts_at else formats.DASH,
-                    _end(visit, each),
-                    cells.total(each.spent_nano_usd, largest),
-                    cells.total(each.held_nano_usd),
-                    formats.share(each.spent_nano_usd, limit or 0),
-                )
-            )
-            for each in windows
-        ],
-        query=visit.query,
-        empty="Nothing was spent yet.",
-    )
-
-
-def _end(visit: Visit, window: PastWindow) -> Markup | str:
-    if window.ends_at is None:
-        return formats.DASH
-    if window.ends_at > visit.now:
-        return cells.time(window.ends_at, visit.now, visit.zone)
-    return formats.day(window.ends_at)
 
 
 def _models(visit: Visit, key: Mapping[str, Any], found: Sequence[Spent]) -> Table:
@@ -226,6 +172,10 @@ def _model_budget(key: Mapping[str, Any], model: str) -> Markup | str:
         return formats.DASH
     spent, held = formats.nano(spend["spent_usd"]), formats.nano(spend["reserved_usd"])
     return charts.budget_bar(spent, held, formats.nano(key["model_budgets"][model]))
+
+
+def _limit(key: Mapping[str, Any]) -> int | None:
+    return None if key["max_budget_usd"] is None else formats.nano(key["max_budget_usd"])
 
 
 def _moment(text: str | None) -> datetime | None:

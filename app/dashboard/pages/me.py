@@ -43,8 +43,7 @@ async def show(visit: Visit) -> Response:
     )
     if visit.twin:
         return visit.records(Records([request_json(row) for row in calls.rows], calls.next_cursor))
-    windows = await visit.store.window_history.of("key", key["id"])
-    details = await key_details.details(visit, key, windows)
+    details = await key_details.details(visit, key)
     return await visit.html(
         "me.html",
         **{

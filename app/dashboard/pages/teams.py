@@ -13,6 +13,7 @@ from app.dashboard.figures import cells, charts, formats
 from app.dashboard.figures.tables import Column, Line, Records, Table
 from app.dashboard.page import ACTOR, Page, View
 from app.dashboard.pages import key_details
+from app.dashboard.pages.windows import window_record, window_table
 from app.store.records.key_lists import KeySearch
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def show_one(visit: Visit) -> Response:
     if visit.twin == "json":
         return Response(orjson.dumps(team), media_type="application/json")
     if visit.twin:
-        return visit.records(Records([key_details.window_record(each) for each in windows]))
+        return visit.records(Records([window_record(each) for each in windows]))
     keys = await visit.store.key_lists.listed(
         KeySearch(team=team["id"], state="all", sort="-spent"), limit=LIMIT
     )
@@ -85,7 +86,7 @@ async def show_one(visit: Visit) -> Response:
         bar=charts.budget_bar(spent, held, limit),
         resets_at=window_end(team["budget_window"], visit.now),
         keys=_keys(visit, keys.rows, more=keys.next_cursor is not None),
-        windows=key_details.window_table(visit, windows, limit),
+        windows=window_table(visit, windows, limit),
     )
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
+from app.core.ended import Refused
 from app.core.errors import BadRequest
+from app.store.database.tables import requests
 from app.store.records.key_lists import KeyLists, KeySearch
+from app.store.records.refusals import Refusals
 from app.store.records.window_history import WindowHistory
-from tests.store.ledger.till import CENT, Till, reservation
+from tests.store.ledger.till import CENT, HAIKU, Till, close_till, open_till, reservation
 
 
 async def names(till: Till, **search: Any) -> list[str]:
@@ -137,3 +142,44 @@ async def test_every_window_of_a_budget_is_told_newest_first(till: Till) -> None
     assert now.ends_at == now.starts_at + timedelta(days=1)
     assert abs(now.starts_at - today) <= timedelta(days=1)
     assert (before.window, before.starts_at, before.spent_nano_usd) == ("none", None, CENT)
+
+
+def at(second: int, request_id: str, connection: Connection) -> None:
+    """Let a call begin so many seconds into the day: calls of the till take 7 ms."""
+    today_us = int(datetime.now(UTC).timestamp()) // 86_400 * 86_400 * 1_000_000
+    row = update(requests).where(requests.c.id == request_id)
+    connection.execute(row.values(created_us=today_us + second * 1_000_000))
+
+
+async def test_a_window_tells_the_most_that_was_held_at_once(url: str) -> None:
+    till = await open_till(url)
+    key = await till.key(max_budget_usd="1", budget_window="day", model_budgets={HAIKU: "1"})
+    asked = [reservation(key, cents * CENT) for cents in (1, 2, 4)]
+    for request in asked:
+        await till.call(request, CENT)
+    history, most = WindowHistory(till.database), []
+    for seconds in ((5, 5, 6), (5, 5, 5), (5, 6, 7)):
+        for second, request in zip(seconds, asked, strict=True):
+            await till.database.write(partial(at, second, request.request_id))
+        (window,) = await history.of("key", key.id)
+        most.append(window.most_held_nano_usd)
+    assert most == [4 * CENT, 7 * CENT, 4 * CENT]
+    (of_model,) = await history.of("key_model", f"{key.id}:{HAIKU}")
+    assert (of_model.most_held_nano_usd, of_model.refused) == (4 * CENT, None)
+    await close_till(till)
+
+
+async def test_a_window_tells_how_many_calls_its_budget_refused(till: Till) -> None:
+    team = await till.teams.create({"name": "blue", "max_budget_usd": "1"})
+    key = await till.key(max_budget_usd="1", team="blue")
+    await till.call(reservation(key), CENT)
+    refusals = Refusals(till.database)
+    for number, scope in enumerate(("key", "key_model", "key_model", "team", "team", "team")):
+        said = Refused(f"req_{number}", key.id, 402, "budget_exceeded", "no", "m")
+        refusals.note(replace(said, budget={"scope": scope, "needed_usd": "2.00"}))
+    refusals.note(Refused("req_x", key.id, 403, "model_not_allowed", "no", "m"))
+    await refusals.written()
+    history = WindowHistory(till.database)
+    (of_key,) = await history.of("key", key.id)
+    (of_team,) = await history.of("team", team["id"])
+    assert (of_key.refused, of_team.refused) == (1, 3)
