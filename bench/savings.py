@@ -1,4 +1,4 @@
-"""What routing and caching save: six workloads through the gateway, in USD of the simulator's bill.
+"""What routing and caching save: seven workloads through the gateway, in USD of its vendor's bill.
 
     python bench/savings.py [--workload NAME] [--haiku ID --sonnet ID] [--seed N] [--json FILE]
 
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from bench.parts.bills import always_marked, by_model, is_strong, optimum, total
 from bench.parts.played import Played, played
-from bench.parts.workloads import MULTI_TURN, WORKLOADS, workload
+from bench.parts.workloads import LEARNED, WORKLOADS, workload
 
 HAIKU, SONNET = "claude-haiku-4-5-20251001", "claude-sonnet-4-6"
 NANO_PER_USD = 1_000_000_000
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def met(self) -> bool:
-        if self.workload in MULTI_TURN:
+        if self.workload in LEARNED:
             return self.of_optimum <= MOST_OF_OPTIMUM
         return self.gateway <= self.uncached
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.beginnings import NEW
 from app.core.remembered import FIVE_MINUTES_S, HOUR_S, SURELY_KEPT_S
 from app.core.values import value
 
@@ -83,8 +84,11 @@ def outlook_of(request: Request, known: Recalled | None, model: str) -> Outlook:
     if known is None:
         return Outlook(_guess(_INSTRUCTIONS), _guess(shape))
     shared, thread = known.shared.get(model), known.thread
-    beginning = _beginning(shared, known.now_s)
+    new = known.shared.get(NEW) if shared is None else None
+    beginning = _beginning(shared, known.now_s) if new is None else _new(_INSTRUCTIONS, new)
     turns = _turns(shape, shared, thread, known)
+    if new is not None and thread is None:
+        turns = _new(shape, new)
     if turns.again > beginning.again:
         beginning = Chance(turns.again, max(beginning.soon, turns.soon), turns.within_hour)
     warm = None if thread is None else thread.warm.get(model)
@@ -126,6 +130,15 @@ def _shape(request: Request) -> _Habit:
 
 def _guess(habit: _Habit) -> Chance:
     return Chance(habit.again, habit.soon, habit.within_hour)
+
+
+def _new(habit: _Habit, new: Shared) -> Chance:
+    """Of a first call with tools and system prompt that the key did not have before.
+
+    Where such have not come again it is expected less than is guessed at first, and never more.
+    """
+    again = _certain(habit.again, new.found, new.opened)
+    return Chance(min(again, habit.again), habit.soon, habit.within_hour)
 
 
 def _beginning(shared: Shared | None, now_s: float) -> Chance:

@@ -1,4 +1,4 @@
-"""Traffic to save money on: six seeded workloads, each a list of calls in the order of time."""
+"""Traffic to save money on: seven seeded workloads, each a list of calls in the order of time."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def one_shot(rng: random.Random, key: str, calls: int = 120) -> Iterator[Asked]:
         yield Asked(at_s, key, CHAT, body, said(prose(rng, rng.randint(100, 600))))
 
 
-def made_instructions(rng: random.Random, key: str, calls: int = 15) -> Iterator[Asked]:
+def made_instructions(rng: random.Random, key: str, calls: int = 60) -> Iterator[Asked]:
     """Long system prompts that are made for one call each, and never come again."""
     for n in range(calls):
         system = prose(rng, rng.randint(1_500, 6_000))
@@ -211,7 +211,7 @@ def _tool_use(rng: random.Random) -> Json:
 def mixed_keys(rng: random.Random, key: str) -> Iterator[Asked]:
     """A smaller one of each, at the same time, each by a key of its own."""
     yield from one_shot(rng, f"{key}-batch", 40)
-    yield from made_instructions(rng, f"{key}-made")
+    yield from made_instructions(rng, f"{key}-made", 15)
     yield from support_chat(rng, f"{key}-support", 8)
     yield from changing_context(rng, f"{key}-retrieval", 4)
     yield from coding_agent(rng, f"{key}-agent", 2, 20)
@@ -225,9 +225,12 @@ WORKLOADS: dict[str, Make] = {
     "changing context": changing_context,
     "coding agent": coding_agent,
     "slow turns": slow_turns,
+    "made prompts": made_instructions,
     "mixed keys": mixed_keys,
 }
-MULTI_TURN = tuple(name for name in WORKLOADS if name != "one-shot")
+LEARNED = tuple(
+    name for name in WORKLOADS if name != "one-shot"
+)  # that nothing is known of at first
 
 
 def workload(name: str, seed: int) -> list[Asked]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.core.beginnings import NEW
 from app.core.fingerprints import fingerprint
 from app.core.outlook import BYTES_PER_TOKEN, Chance, outlook_of
 from app.core.remembered import Recalled, Shared, Thread, Tried, Warm
@@ -57,6 +58,33 @@ def test_instructions_that_came_back_are_expected_again() -> None:
     assert found.turns.again == pytest.approx((2 * 0.1 + 0) / 4)
     late = outlook_of(request, recalled(request, 100.0 + 7_200, shared={MODEL: shared}), MODEL)
     assert late.beginning == Chance(0.75, (0.85 + 1) / 3, (0.97 + 1) / 3)
+
+
+@pytest.mark.parametrize(
+    ("opened", "found", "beginning", "turns"),
+    [
+        (0, 0, 0.5, 0.7),
+        (1, 0, 1 / 3, 1.4 / 3),
+        (2, 0, 0.25, 0.35),
+        (8, 0, 0.1, 0.14),
+        (8, 7, 0.5, 0.7),  # never more than is guessed at first
+    ],
+)
+def test_a_key_whose_new_prompts_never_come_again_is_not_expected_to_send_them_again(
+    opened: int, found: int, beginning: float, turns: float
+) -> None:
+    told = {NEW: Shared(0.0, opened=opened, found=found)}
+    plain = Request(MODEL, (ASK,), ({"type": "text", "text": "Be brief."},))
+    outlook = outlook_of(plain, recalled(plain, 1.0, shared=told), MODEL)
+    assert outlook.beginning.again == pytest.approx(beginning)
+    assert (outlook.beginning.soon, outlook.beginning.within_hour) == (0.85, 0.97)
+    assert outlook.turns.again == pytest.approx(min(0.1, (0.2 + found) / (2 + opened)))
+    agent = Request(MODEL, (ASK,), tools=TOOLS)
+    shown = outlook_of(agent, recalled(agent, 1.0, shared=told), MODEL)
+    assert shown.turns.again == pytest.approx(turns)
+    thread = Thread(MODEL, 0.0, {}, calls=1)  # it goes on: that is known better
+    gone_on = outlook_of(agent, recalled(agent, 1.0, shared=told, thread=thread), MODEL)
+    assert gone_on.turns.again == pytest.approx((2 * 0.8 + 1) / 3)
 
 
 def test_nothing_is_certain() -> None:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
+from app.core.beginnings import after_call
 from app.core.remembered import (
     Asked,
     Conversation,
@@ -83,7 +84,11 @@ class ProcessMemory:
 
     async def recall(self, asked: Asked) -> tuple[Conversation | None, Mapping[str, Shared]]:
         """See ports.Memory."""
-        shared = self.shared.get(f"{asked.key_id}:{asked.prefix}") if asked.prefix else None
+        shared = None
+        if asked.prefix:
+            shared = self.shared.get(f"{asked.key_id}:{asked.prefix}")
+            if shared is None:
+                shared = self.shared.get(f"{asked.key_id}:")
         return self.conversations.get(asked.conversation), shared or NOTHING_SHARED
 
     def learn(self, lesson: Lesson) -> None:
@@ -95,8 +100,15 @@ class ProcessMemory:
         if asked.prefix:
             key = f"{asked.key_id}:{asked.prefix}"
             opens = before is None or asked.agent not in before.threads
-            shared = learned_of_shared(self.shared.get(key) or NOTHING_SHARED, lesson, opens=opens)
+            old = self.shared.get(key) or NOTHING_SHARED
+            shared = learned_of_shared(old, lesson, opens=opens)
             self.shared.put(key, shared, _SIZE * len(shared))
+            self._learn_of_key(f"{asked.key_id}:", old, lesson.warm.at_s)
+
+    def _learn_of_key(self, key: str, prefix: Mapping[str, Shared], at_s: float) -> None:
+        known = after_call(self.shared.get(key) or NOTHING_SHARED, prefix, at_s)
+        if known is not None:
+            self.shared.put(key, known, _SIZE)
 
     async def close(self) -> None:
         """Nothing to let go of."""

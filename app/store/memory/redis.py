@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from app.core.beginnings import NEW, after_call
 from app.core.remembered import learned, learned_of_shared
 from app.store.memory.process import KEPT_S, NOTHING_SHARED, ProcessMemory
 from app.store.memory.texts import (
@@ -82,7 +83,10 @@ class RedisMemory:
         found = conversation_from(texts[0])
         if known is None or (found is not None and _last_s(found) > _last_s(known)):
             known = found
-        return known, shared_from(texts[1]) or shared
+        told = shared_from(texts[1])
+        if told is None and asked.prefix and (not shared or NEW in shared):
+            told = shared_from(texts[2])
+        return known, told or shared
 
     def learn(self, lesson: Lesson) -> None:
         """See ports.Memory."""
@@ -128,6 +132,9 @@ class RedisMemory:
             opens = before is None or asked.agent not in before.threads
             known = shared_from(texts[1]) or NOTHING_SHARED
             after[names[1]] = shared_text(learned_of_shared(known, lesson, opens=opens))
+            of_key = after_call(shared_from(texts[2]) or NOTHING_SHARED, known, lesson.warm.at_s)
+            if of_key is not None:
+                after[names[2]] = shared_text(of_key)
         async with self._redis.pipeline(transaction=False) as pipe:
             for name, text in after.items():
                 pipe.set(name, text, ex=int(KEPT_S))
@@ -153,9 +160,9 @@ class RedisMemory:
             _log.info("Redis answers again")
 
 
-def _names(asked: Asked) -> tuple[str, str]:
-    prefix = f"{asked.key_id}:{asked.prefix}"
-    return f"{_NAME}:conversation:{asked.conversation}", f"{_NAME}:prefix:{prefix}"
+def _names(asked: Asked) -> tuple[str, str, str]:
+    of_key = f"{_NAME}:prefix:{asked.key_id}:"
+    return f"{_NAME}:conversation:{asked.conversation}", f"{of_key}{asked.prefix}", of_key
 
 
 def _last_s(conversation: Conversation) -> float:

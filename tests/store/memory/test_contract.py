@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
+from app.core.beginnings import NEW
 from app.core.remembered import Lesson, Shared, Tried, learned, learned_of_shared
 from app.ports import Memory
 from app.store.memory.process import ProcessMemory
@@ -68,9 +69,11 @@ async def test_a_prefix_is_shared_by_the_conversations_of_a_key_alone(opened: Op
     memory = await taught(opened, lesson(10.0, wrote=900))
     another = replace(WHO, conversation="c2")
     stranger = replace(another, key_id="key_2")
+    new = replace(another, prefix="p9")
     kept = Shared(10.0, 1, 1, 0, 1, 0, 0, -250, tried=Tried(("system",), 0, 900, 0))
     assert await memory.recall(another) == (None, {SONNET: kept})
     assert await memory.recall(stranger) == (None, {})
+    assert await memory.recall(new) == (None, {NEW: Shared(10.0, opened=1)})
     assert await memory.recall(replace(another, prefix=None)) == (None, {})
     await memory.close()
 
@@ -84,4 +87,15 @@ async def test_a_call_without_tools_and_system_prompt_teaches_of_its_conversatio
     assert known is not None
     assert (known.model, shared) == (SONNET, {})
     assert await memory.recall(replace(bare, conversation="c9")) == (None, {})
+    await memory.close()
+
+
+async def test_a_key_is_known_by_how_many_of_its_new_prompts_came_again(opened: Open) -> None:
+    lessons = [
+        replace(lesson(at_s), asked=replace(WHO, conversation=f"c{at_s}", prefix=prefix))
+        for at_s, prefix in ((1.0, "p1"), (2.0, "p2"), (3.0, "p1"), (4.0, "p1"), (5.0, "p3"))
+    ]
+    memory = await taught(opened, *lessons)
+    new = replace(WHO, conversation="c9", prefix="p9")
+    assert await memory.recall(new) == (None, {NEW: Shared(5.0, opened=3, found=1)})
     await memory.close()
