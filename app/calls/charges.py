@@ -33,16 +33,16 @@ def charge_of(
     elif found.unknown:
         source = "estimated"
     return Charge(
-        usage=usage,
-        cost=found.cost,
-        cost_source=source,
-        rates=found.rates,
-        uncached_nano_usd=found.uncached_nano_usd,
-        strongest_nano_usd=found.strongest_nano_usd,
-        message_id=message_id,
-        model=None if found.model == model_id else found.model,
-        unknown=found.unknown,
-        stop_reason=answer.stop_reason,
+        usage,
+        found.cost,
+        source,
+        found.rates,
+        found.uncached_nano_usd,
+        found.strongest_nano_usd,
+        message_id,
+        None if found.model == model_id else found.model,
+        found.unknown,
+        answer.stop_reason,
     )
 
 

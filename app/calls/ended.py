@@ -157,32 +157,34 @@ def ended(  # noqa: PLR0913  # the facts of an end, all of them different
         course.close(error_name(error, reason), prepared.bound.nano_usd, Basis.BOUND)
     charge, attempts, target = course.charge, tuple(course.attempts), course.target
     answered = 0 if charge is None else charge.cost.total
+    other_nano_usd = course.charged_nano_usd - answered
+    latency_ms = round((course.now_s() - course.started_s) * 1_000)
     status, code = _told(error, reason, incoming.dialect, outcome_of)
     return Ended(
-        request_id=incoming.request_id,
-        key=incoming.key,
-        dialect=incoming.dialect,
-        request=prepared.request,
-        model=(charge and charge.model) or prepared.model.id,
-        upstream=prepared.model.upstreams[0] if target is None else target.upstream,
-        route=prepared.route,
-        cache_plan=prepared.cache,
-        attempts=attempts,
-        charge=charge,
-        other_nano_usd=course.charged_nano_usd - answered,
-        held_nano_usd=hold.held_nano_usd,
-        reason=reason,
-        error=error,
-        status=status,
-        error_code=code,
-        latency_ms=round((course.now_s() - course.started_s) * 1_000),
-        ttft_ms=course.ttft_ms,
-        conversation=incoming.conversation,
-        session=incoming.session,
-        traceparent=incoming.traceparent,
-        content=course.content,
-        prefix=prefix,
-        miss=miss,
+        incoming.request_id,
+        incoming.key,
+        incoming.dialect,
+        prepared.request,
+        (charge and charge.model) or prepared.model.id,
+        prepared.model.upstreams[0] if target is None else target.upstream,
+        prepared.route,
+        prepared.cache,
+        attempts,
+        charge,
+        other_nano_usd,
+        hold.held_nano_usd,
+        reason,
+        error,
+        status,
+        code,
+        latency_ms,
+        course.ttft_ms,
+        incoming.conversation,
+        incoming.session,
+        incoming.traceparent,
+        course.content,
+        prefix,
+        miss,
     )
 
 

@@ -23,16 +23,16 @@ def opening_of(held: Held, headers: Mapping[str, str]) -> Opening:
     """
     prepared, incoming, charge = held.prepared, held.incoming, held.course.charge
     return Opening(
-        request_id=incoming.request_id,
-        created=int(time.time()),
-        requested_model=incoming.request.model,
-        model=(charge and charge.model) or prepared.model.id,
-        route=prepared.route,
-        attempts=held.course.number,
-        conversation=incoming.conversation,
-        dropped=prepared.request.dropped,
-        max_tokens_set=prepared.request.max_tokens if prepared.max_tokens_set else None,
-        native_headers=headers if incoming.native else {},
+        incoming.request_id,
+        int(time.time()),
+        incoming.request.model,
+        (charge and charge.model) or prepared.model.id,
+        prepared.route,
+        held.course.number,
+        incoming.conversation,
+        prepared.request.dropped,
+        prepared.request.max_tokens if prepared.max_tokens_set else None,
+        headers if incoming.native else {},
     )
 
 
@@ -42,12 +42,12 @@ def receipt_of(held: Held, opening: Opening) -> Receipt:
     if charge is None or ended is None:
         raise RuntimeError("only an answered call has a receipt")
     return Receipt(
-        opening=opening,
-        usage=charge.usage,
-        cost=charge.cost,
-        total_nano_usd=ended.cost_nano_usd,
-        cache_savings_nano_usd=charge.uncached_nano_usd - charge.cost.total,
-        remaining_nano_usd=held.remaining_nano_usd,
+        opening,
+        charge.usage,
+        charge.cost,
+        ended.cost_nano_usd,
+        charge.uncached_nano_usd - charge.cost.total,
+        held.remaining_nano_usd,
     )
 
 
@@ -57,10 +57,10 @@ def give_receipt(held: Held, error: BaseException | None) -> None:
     if ended is None or not ended.cost_nano_usd or not isinstance(error, UpstreamError):
         return
     error.receipt = Receipt(
-        opening=opening_of(held, {}),
-        usage=Usage(),
-        cost=Cost(),
-        total_nano_usd=ended.cost_nano_usd,
-        cache_savings_nano_usd=0,
-        remaining_nano_usd=held.remaining_nano_usd,
+        opening_of(held, {}),
+        Usage(),
+        Cost(),
+        ended.cost_nano_usd,
+        0,
+        held.remaining_nano_usd,
     )

@@ -135,11 +135,11 @@ def bound(  # noqa: PLR0913 - every one of them decides the price
         runs = _Runs(request, size, tools, reads, searches, ttl)
         fixed, rate = _with_others(others, runs, output, fixed, rate)
     return Bound(
-        input_tokens=own.input_tokens,
-        output_tokens=output,
-        fixed_nano_usd=fixed,
-        input_pico_usd=input_rate,
-        output_pico_usd=rate,
+        own.input_tokens,
+        output,
+        fixed,
+        input_rate,
+        rate,
         unbounded=_unbounded(request, size, served)
         if request.options or served or size.unknown
         else (),

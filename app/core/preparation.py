@@ -205,17 +205,17 @@ def _ready(  # noqa: PLR0913, PLR0917 - what a call is made of
         raise without_bound(most_cost.unbounded)
     strongest = (catalog.strongest if chosen.is_ours else None) or model
     return Prepared(
-        request=marked,
-        route=chosen,
-        model=model,
-        prices=prices,
-        strongest=prices if strongest is model else _prices(strongest, day),
-        price_list=catalog.price_list,
-        day=day,
-        size=size,
-        cache=cache,
-        others=others,
-        bound=most_cost,
+        marked,
+        chosen,
+        model,
+        prices,
+        prices if strongest is model else _prices(strongest, day),
+        catalog.price_list,
+        day,
+        size,
+        cache,
+        others,
+        most_cost,
         max_tokens_set=marked.max_tokens != asked,
         shrinkable=policy.shrink == "always" or (policy.shrink == "unset" and asked is None),
         min_output_tokens=max(policy.min_output_tokens, _least_tokens(marked))

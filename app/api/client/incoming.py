@@ -64,17 +64,17 @@ def incoming_of(
         request = _with_tags(request, exchange)
     session = _session(request, exchange) if adds else _own_session(request)
     return Incoming(
-        request=request,
-        key=key,
-        request_id=exchange.request_id,
-        dialect=dialect,
-        conversation=conversation_of(request, key.id, session),
-        session=session and printable(session[:MOST_SESSION_CHARS])[:MOST_SESSION_CHARS],
-        native=native_headers is not None,
-        headers=native_headers or {},
-        idempotency_key=_idempotency_key(exchange) if adds else None,
-        traceparent=exchange.header(b"traceparent") if adds else None,
-        agent=((exchange.header(AGENT) or "")[:MOST_SESSION_CHARS] or None) if adds else None,
+        request,
+        key,
+        exchange.request_id,
+        dialect,
+        conversation_of(request, key.id, session),
+        session and printable(session[:MOST_SESSION_CHARS])[:MOST_SESSION_CHARS],
+        native_headers is not None,
+        native_headers or {},
+        _idempotency_key(exchange) if adds else None,
+        exchange.header(b"traceparent") if adds else None,
+        ((exchange.header(AGENT) or "")[:MOST_SESSION_CHARS] or None) if adds else None,
     )
 
 

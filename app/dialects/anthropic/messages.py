@@ -74,13 +74,13 @@ def _request(
     tools = _blocks(raw.get("tools"), "tools", MOST_TOOLS)
     _check_forced(options, tools)
     return Request(
-        model=model,
-        messages=messages,
-        system=_system(raw.get("system")),
-        tools=tools,
-        max_tokens=max_tokens,
-        stream=stream,
-        options=options,
+        model,
+        messages,
+        _system(raw.get("system")),
+        tools,
+        max_tokens,
+        stream,
+        options,
         end_user=_end_user(options),
         session_id=_session_id(raw),
         prompt_cache_key=_cache_key(options),

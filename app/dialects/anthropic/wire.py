@@ -132,15 +132,15 @@ def reply_from(
     details, usage = raw.get("stop_details"), raw.get("usage")
     unsplit_1h = has_unsplit_writes(usage) and marked_1h()
     return Reply(
-        message_id=message_id,
-        model=model,
-        content=tuple(content),
-        stop_reason=_text(raw, "stop_reason"),
-        usage=usage_from(usage, unsplit_1h=unsplit_1h),
-        stop_sequence=_text(raw, "stop_sequence"),
-        stop_details=details if isinstance(details, dict) else None,
-        body=body,
-        headers=headers or EMPTY,
+        message_id,
+        model,
+        tuple(content),
+        _text(raw, "stop_reason"),
+        usage_from(usage, unsplit_1h=unsplit_1h),
+        _text(raw, "stop_sequence"),
+        details if isinstance(details, dict) else None,
+        body,
+        headers or EMPTY,
         cache_miss=told_of_miss(raw["diagnostics"]) if "diagnostics" in raw else None,
     )
 

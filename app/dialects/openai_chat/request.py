@@ -64,6 +64,7 @@ class _Wishes:
 
 
 _NO_WISHES = _Wishes()
+EFFORT = "reasoning_effort"
 # What is read in any case, and never dropped: many requests hold nothing else.
 _PLAIN = frozenset(
     {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
@@ -82,22 +83,23 @@ def parse(body: bytes, default_model: str = AUTO) -> ChatCall:
     conversation = read_messages(fields.get("messages"))
     wishes = _NO_WISHES if is_plain else _wishes(fields)
     request = Request(
-        model=model,
-        messages=tuple(conversation.turns),
-        system=tuple(conversation.system),
-        tools=wishes.tools,
-        max_tokens=read_max_tokens(fields),
-        stream=as_flag(fields.get("stream"), "stream"),
-        options=wishes.options,
-        reasoning_effort=wishes.effort,
-        cache=wishes.cache,
-        wishes=wishes.wishes,
-        end_user=wishes.end_user,
-        tags=wishes.tags,
-        session_id=None if is_plain else session_id_of(fields),
-        prompt_cache_key=None if is_plain else cache_key_of(fields),
-        first_words=tuple(conversation.first_words),
-        dropped=reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
+        model,
+        tuple(conversation.turns),
+        tuple(conversation.system),
+        wishes.tools,
+        read_max_tokens(fields),
+        as_flag(fields.get("stream"), "stream"),
+        wishes.options,
+        wishes.effort,
+        EFFORT,
+        wishes.cache,
+        wishes.wishes,
+        wishes.end_user,
+        None if is_plain else session_id_of(fields),
+        None if is_plain else cache_key_of(fields),
+        tuple(conversation.first_words),
+        wishes.tags,
+        reportable([*dropped, *wishes.dropped, *conversation.unknown_fields]),
     )
     return ChatCall(request, _include_usage(fields), wishes.legacy_functions)
 

@@ -134,14 +134,14 @@ class OpenHold:
         if granted is None:
             raise RuntimeError("the hold is not open")
         return Close(
-            request_id=asked.request_id,
-            key_id=asked.key.id,
-            team_id=granted.team_id,
-            created_us=granted.created_us,
-            held_nano_usd=self.held_nano_usd,
-            windows=granted.windows,
-            closing=end,
-            labels=labels(asked),
+            asked.request_id,
+            asked.key.id,
+            granted.team_id,
+            granted.created_us,
+            self.held_nano_usd,
+            granted.windows,
+            end,
+            labels(asked),
             wakes=asyncio.get_running_loop().create_future(),
             verify=self._doubtful or self._doubts != self._writer.doubts,
         )
