@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from app.commands import absent, connect, proof, replays
 from app.commands.environment import database_url
@@ -17,8 +18,23 @@ from app.commands.requests import requests_commands
 from app.commands.teams import teams_commands
 from app.config.problems import ConfigError
 
+ORDER = (
+    *("serve", "doctor", "config", "keys", "teams", "spend", "requests", "audit", "reconcile"),
+    *("prices", "route", "routing", "whatif", "reprice", "connect", "db", "simulate"),
+)
+
+
+class InOrder(TyperGroup):
+    """Commands as they are needed: first what starts the gateway, then what is asked of it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
+        """Those of ORDER, then the others."""
+        return sorted(super().list_commands(ctx), key=[*ORDER, *self.commands].index)
+
+
 app = typer.Typer(
     name="tollkeeper",
+    cls=InOrder,
     help="An OpenAI-compatible gateway to Claude that prices every call and enforces budgets.",
     no_args_is_help=True,
     add_completion=False,
@@ -108,7 +124,7 @@ def serve(  # noqa: PLR0913 - every option is one
         LogLevel, typer.Option("--log-level", help="debug tells served calls too")
     ] = "info",
 ) -> None:
-    """Serve the gateway; the first start makes the database and the keys."""
+    """Serve the gateway. The first start makes the database and the keys."""
     from app.commands import serve as gateway  # noqa: PLC0415
 
     gateway.serve(gateway.Wanted(config, host, port, workers, simulate, log_level))
@@ -167,7 +183,7 @@ def prices(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Show the prices in force, in USD per million tokens."""
+    """Show the prices in force. In USD per million tokens."""
     from app.commands import prices as listed  # noqa: PLC0415
 
     if check:
@@ -244,7 +260,7 @@ def simulate(
 
 @app.command()
 def doctor(*, config: Config = None, as_json: Json = False) -> None:
-    """Look at config, database, upstream keys, clock, Redis and disk; exit 1 if one fails."""
+    """See whether all is well. Config, database, keys, clock, Redis, disk; exit 1 if one fails."""
     from app.commands.doctor import doctor as look  # noqa: PLC0415
 
     look(config, as_json=as_json)

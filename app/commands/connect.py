@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import typer
 
@@ -99,7 +99,7 @@ def connect(
     ] = PLACEHOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
 ) -> None:
-    """Print the lines to paste for a client; without one, the clients."""
+    """Print the lines to paste for a client. Without one, the clients."""
     if client is None:
         _list(as_json=as_json)
         return
@@ -130,13 +130,23 @@ def _list(*, as_json: bool) -> None:
 
 def _root(url: str) -> str:
     """The URL as every client takes it, without `/v1`.  Raises WrongUsage."""
-    fit = url.isascii() and url.isprintable() and not set(url) & set("\"'`$\\ ")
-    parts = urlsplit(url) if fit else None
+    parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
         raise WrongUsage(f"--url {url!r}; allowed: such as {URL} or https://gateway.example.com")
     if parts.query or parts.fragment:
         raise WrongUsage(f"--url {url!r}; allowed: a URL without ? and #")
     return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    """Its parts; None for what is no URL, or is not safe between quotes."""
+    if not url.isascii() or not url.isprintable() or set(url) & set("\"'`$\\ "):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:  # of the port too
+        return None
 
 
 def _secret(key: str) -> str:

@@ -17,12 +17,13 @@ from app.core.printable import printable, printable_json, printable_lines
 
 PIPED_WIDTH = 240  # what reads a pipe has no edge to wrap at
 MOST_NARROW = 20
+LEAST_TEXT = 8  # what a name or a state has room for, however narrow the terminal
 DASHBOARD = "Its dashboard is at {}/ui: log in with the master key"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column; a `whole` one is never cut or broken, however narrow the terminal."""
+    """A table's column; a `whole` one is never cut or broken, nor are figures, which end right."""
 
     title: str
     align: Literal["left", "right"] = "left"
@@ -121,8 +122,14 @@ def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.title, justify=column.align, no_wrap=column.whole, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_encodable(printable(cell), sys.stdout)) for cell in row))
-    Console(width=width(), highlight=False).print(table)
+    needed = 0
+    cells = [[Text(_encodable(printable(cell), sys.stdout)) for cell in row] for row in rows]
+    for place, column in enumerate(columns):
+        longest = max((row[place].cell_len for row in cells), default=0)
+        whole = column.whole or column.align == "right"
+        table.add_column(column.title, justify=column.align, no_wrap=whole, overflow="fold")
+        titles = map(len, column.title.split("\n"))
+        needed += 1 + (max(longest, *titles) if whole else min(longest, LEAST_TEXT))
+    for row in cells:
+        table.add_row(*row)
+    Console(width=max(width(), needed), highlight=False).print(table)

@@ -68,7 +68,7 @@ def audit(
 
 
 def reconcile(*, as_json: Json = False) -> None:
-    """Compare the ledger with every window and sum kept of it; exit 1 if they differ."""
+    """Compare the ledger with its sums. Every window and sum of it; exit 1 if one differs."""
     # Imported here: asking for help must not load a database's drivers.
     from app.commands.database import on_database  # noqa: PLC0415
     from app.store.reports.reports import Reports  # noqa: PLC0415

@@ -49,7 +49,7 @@ def _call(row: RequestView, names: Mapping[str, str]) -> list[str]:
         row.id,
         _state(row),
         ("~" if is_guess(row) else "") + formats.call(row.cost_nano_usd),
-        _second(row.created_us)[2:],
+        _second(row.created_us),
         model,
         names.get(row.key_id, row.key_id),
         formats.count(row.prompt_tokens),

@@ -56,7 +56,7 @@ def whatif(  # noqa: PLR0913 - every option is one
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what a past range would have cost under other rules; nothing is changed."""
+    """Price a past range by other rules. Nothing is changed."""
     from app.commands.catalog import catalog_with_all_on  # noqa: PLC0415
     from app.commands.database import on_database  # noqa: PLC0415
     from app.store.records.keys import Keys  # noqa: PLC0415
@@ -94,7 +94,7 @@ def reprice(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Price the settled calls of a past range at the prices that are known now for their day."""
+    """Price a past range again. Its settled calls, at the prices known now for their day."""
     from app.commands.catalog import catalog_with_all_on  # noqa: PLC0415
     from app.commands.database import on_database  # noqa: PLC0415
     from app.store.records.ranges import range_of  # noqa: PLC0415

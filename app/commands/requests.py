@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ACTOR = "cli"
 
 requests_commands = typer.Typer(
-    no_args_is_help=True, help="List calls, show one with its sum, settle a guessed cost."
+    no_args_is_help=True, help="List calls, show one, settle a guessed cost."
 )
 
 Json = Annotated[bool, typer.Option("--json", help="for scripts")]

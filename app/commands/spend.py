@@ -26,6 +26,7 @@ PROMPT_TOKENS = (
 )
 SAVINGS = ("Saved by\ncache", "Saved by\nrouting")
 WIDE = 100  # from this width on, savings fit beside several groups
+NOT_NARROW = 72  # and beside one
 MILLIONTH = Decimal("0.000001")
 NOT_KNOWN = "-"
 TIMES = ("hour", "day", "month")
@@ -103,13 +104,13 @@ def _show(
         return
     rows = report["data"]
     ambiguous = _ambiguous(rows)
-    savings = len(groups) <= 1 or width() >= WIDE
+    savings = width() >= (NOT_NARROW if len(groups) <= 1 else WIDE)
     bars = _bars(rows, groups)
     titles = ("Calls", "Tokens\nin", "Tokens\nout", "Cost\nUSD", *(SAVINGS if savings else ()))
     show_table(
         (
-            *(Column(group.capitalize()) for group in groups),
-            *(Column(title, "right", whole=title not in SAVINGS) for title in titles),
+            *(Column(group.capitalize(), whole=group in TIMES) for group in groups),
+            *(Column(title, "right") for title in titles),
             *([Column("", whole=True)] if any(bars) else ()),
         ),
         [

@@ -55,6 +55,14 @@ def test_savings_leave_where_several_groups_need_the_room(
     assert lines[-2].startswith(f"{HAIKU}  ")
 
 
+@pytest.mark.parametrize("columns", ["60", "30"])
+def test_no_figure_is_broken_however_narrow_the_terminal(spent: Path, columns: str) -> None:
+    rows = run(spent, "spend", "--by", "model", COLUMNS=columns).lines()[3:-1]
+    (figures,) = (row.split()[-4:] for row in rows if "0.017500" in row)
+    assert figures == ["3", "1,629", "180", "0.017500"]
+    assert "".join(row.split()[0] for row in rows) == HAIKU
+
+
 def test_spend_for_scripts_is_the_admin_api_s_report(spent: Path) -> None:
     report = run(spent, "spend", "--by", "key,day", "--json").json()
     assert report["total_cost_usd"] == "0.017500001"

@@ -136,6 +136,8 @@ def test_without_a_key_the_lines_say_what_is_to_be_filled_in(tmp_path: Path) -> 
     [
         (("vercle",), "did you mean vercel?"),
         (("openai", "--url", "gate.example"), "--url 'gate.example'"),
+        (("openai", "--url", "http://[x"), "--url 'http://[x'"),
+        (("openai", "--url", "http://gate.example:99999"), "--url 'http://gate.example:99999'"),
         (("openai", "--url", 'http://a"; rm'), "--url"),
         (("openai", "--key", "$(id)"), "--key is no key's secret"),
     ],

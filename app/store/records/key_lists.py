@@ -271,6 +271,7 @@ def _last(cursor: str, name: str) -> tuple[Any, str]:
     except (orjson.JSONDecodeError, ValueError, TypeError) as error:
         raise BadRequest("cursor is not one that this list gave", param="cursor") from error
     wanted = {"name": str, "used": float}.get(name, int)
-    if not isinstance(value, wanted) or not isinstance(key_id, str) or isinstance(value, bool):
+    fits = type(value) is wanted and isinstance(key_id, str)
+    if not fits or (wanted is int and abs(value) > MOST_STORED):
         raise BadRequest("cursor is not one that this list gave", param="cursor")
-    return value, key_id
+    return clean_text(value) if wanted is str else value, clean_text(key_id)

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from app.core.errors import BadRequest
 from app.store.database.kinds import MOST_STORED
 from app.store.records.fields import clean_text
-from app.store.reports.query import SpendQuery
+from app.store.reports.query import GROUPS, TIMES, SpendQuery
 
 BAD_CURSOR: Final = "cursor is not one that this report gave"
 PLACE: Final = "place_"  # and a number: what a row is sorted by
@@ -34,13 +34,25 @@ def cursor_values(query: SpendQuery) -> Sequence[Any] | None:
         mark, *values = orjson.loads(urlsafe_b64decode(padded.encode("ascii")))
     except (ValueError, TypeError) as error:
         raise BadRequest(BAD_CURSOR, param="cursor") from error
-    fits = all(
-        isinstance(value, str) or (type(value) is int and abs(value) <= MOST_STORED)
-        for value in values
-    )
+    fits = [type(value) for value in values] == _kinds(query)
+    fits = fits and all(isinstance(value, str) or abs(value) <= MOST_STORED for value in values)
     if mark != _mark(query) or not fits:
         raise BadRequest(BAD_CURSOR, param="cursor")
     return [clean_text(value) if isinstance(value, str) else value for value in values]
+
+
+def _kinds(query: SpendQuery) -> list[type]:
+    """What a row's place in the order consists of: hours and sums are numbers, the rest texts."""
+    sort = (query.sort or "").removeprefix("-")
+    times = [name for name in TIMES if name in query.groups]
+    names = [sort] if sort else []
+    if times and sort not in TIMES:
+        names += times[:1]
+    numbers = TIMES if "hour" in times else ()
+    return [
+        str if name in GROUPS and name not in numbers else int
+        for name in (*names, *(name for name in query.groups if name not in TIMES))
+    ]
 
 
 def _mark(query: SpendQuery) -> str:

@@ -187,8 +187,6 @@ def _statement(
         grouped, *(column.label(f"{PLACE}{place}") for place, (column, _) in enumerate(order))
     ).where(grouped.c.requests > 0)
     if after is not None:
-        if len(after) != len(order):
-            raise BadRequest(BAD_CURSOR, param="cursor")
         statement = statement.where(_beyond(order, after))
     statement = statement.order_by(
         *(column.desc() if descends else column.asc() for column, descends in order)

@@ -120,6 +120,9 @@ async def test_what_keys_spent_is_told_by_day(till: Till) -> None:
         ({}, "[1]"),
         ({}, "[true,1]"),
         ({"sort": "name"}, '[1,"key_1"]'),
+        ({}, '[18446744073709551615,"key_1"]'),
+        ({"sort": "-spent"}, '[-9223372036854775809,"key_1"]'),
+        ({"sort": "used"}, '[1,"key_1"]'),
     ],
 )
 async def test_what_is_no_search_is_refused(
@@ -183,3 +186,11 @@ async def test_a_window_tells_how_many_calls_its_budget_refused(till: Till) -> N
     (of_key,) = await history.of("key", key.id)
     (of_team,) = await history.of("team", team["id"])
     assert (of_key.refused, of_team.refused) == (1, 3)
+
+
+async def test_a_cursor_may_hold_what_no_database_stores(till: Till) -> None:
+    await till.key(name="ann")
+    found = await KeyLists(till.database).listed(
+        KeySearch(sort="name"), cursor='["\\u0000","\\u0000"]'
+    )
+    assert found.next_cursor is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, update
 
+from app.core.errors import BadRequest
 from app.core.zones import zone_named
 from app.store.database.engine import open_database
 from app.store.database.moments import microseconds
@@ -160,6 +163,28 @@ async def test_an_hour_that_comes_twice_is_two_hours(spread: Till) -> None:
         if when.astimezone(zone).date().isoformat() == "2026-10-25"
     }
     assert set(hours) == wanted
+
+
+@pytest.mark.parametrize(
+    ("groups", "sort", "values"),
+    [
+        (("key",), "-cost_usd", ["x", "y"]),
+        (("key",), "-cost_usd", [1, 2]),
+        (("key",), "-cost_usd", [1]),
+        (("key", "model"), "model", [1, "x", "y"]),
+        (("hour",), "-hour", ["2026-10-25"]),
+        (("day", "key"), "-requests", [1, 2, "x"]),
+        (("month",), "estimated_usd", ["x", "2026-10"]),
+    ],
+)
+async def test_a_cursor_with_values_of_another_kind_is_refused(
+    till: Till, groups: tuple[str, ...], sort: str, values: list[int | str]
+) -> None:
+    await till.call(reservation(await till.key(), CENT), CENT)
+    written = json.dumps([f"{','.join(groups)}/{sort}", *values])
+    cursor = urlsafe_b64encode(written.encode()).decode().rstrip("=")
+    with pytest.raises(BadRequest, match="not one that this report gave"):
+        await till.spend(groups, sort=sort, limit=1, cursor=cursor)
 
 
 async def test_a_report_is_read_page_by_page_in_any_order(spread: Till) -> None:
