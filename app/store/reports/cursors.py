@@ -42,13 +42,13 @@ def cursor_values(query: SpendQuery) -> Sequence[Any] | None:
 
 
 def _kinds(query: SpendQuery) -> list[type]:
-    """What a row's place in the order consists of: hours and sums are numbers, the rest texts."""
+    """What a row's place in the order consists of: hours, days and sums are numbers."""
     sort = (query.sort or "").removeprefix("-")
     times = [name for name in TIMES if name in query.groups]
     names = [sort] if sort else []
     if times and sort not in TIMES:
         names += times[:1]
-    numbers = TIMES if "hour" in times else ()
+    numbers = () if times[:1] == ["month"] else TIMES
     return [
         str if name in GROUPS and name not in numbers else int
         for name in (*names, *(name for name in query.groups if name not in TIMES))

@@ -173,7 +173,7 @@ async def test_an_hour_that_comes_twice_is_two_hours(spread: Till) -> None:
         (("key",), "-cost_usd", [1]),
         (("key", "model"), "model", [1, "x", "y"]),
         (("hour",), "-hour", ["2026-10-25"]),
-        (("day", "key"), "-requests", [1, 2, "x"]),
+        (("day", "key"), "-requests", [1, "2026-10-25", "x"]),
         (("month",), "estimated_usd", ["x", "2026-10"]),
     ],
 )
