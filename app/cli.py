@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from app.commands import absent, connect, proof, replays
 from app.commands.environment import database_url
 from app.commands.failure import WRONG_USAGE, CommandFailed
+from app.commands.help_order import InOrder
 from app.commands.keys import keys_commands
 from app.commands.output import complain, say, show_json
 from app.commands.requests import requests_commands
 from app.commands.teams import teams_commands
 from app.config.problems import ConfigError
-
-ORDER = (
-    *("serve", "doctor", "config", "keys", "teams", "spend", "requests", "audit", "reconcile"),
-    *("prices", "route", "routing", "whatif", "reprice", "connect", "db", "simulate"),
-)
-
-
-class InOrder(TyperGroup):
-    """Commands as they are needed: first what starts the gateway, then what is asked of it."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
-        """Those of ORDER, then the others."""
-        return sorted(super().list_commands(ctx), key=[*ORDER, *self.commands].index)
-
 
 app = typer.Typer(
     name="tollkeeper",
