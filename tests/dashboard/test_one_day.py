@@ -86,7 +86,7 @@ def _spend_and_see_it(page: Page, served: Gateway, secret: str) -> str:
         page.goto("/ui/requests")
         if spent_this_month(page) == cost:
             break
-        assert time.monotonic() - answered_s < 2
+        assert time.monotonic() - answered_s < 10
     assert page.locator("tbody tr").count() == 1
     return answer.headers["x-request-id"]
 

@@ -79,10 +79,10 @@ def test_a_stream_whose_caller_leaves_is_cut_and_charged_for_what_came(
     secret, key_id = served.key(max_budget_usd="1.00")
     leave(served.urls[-1], secret, call, when)
     left_s = time.monotonic()
-    until(lambda: only_entry(upstream).cut, within_s=1.0, every_s=0.01)
+    until(lambda: only_entry(upstream).cut, within_s=1.4, every_s=0.01)
     assert only_entry(upstream).client_gone
-    row = only_row(served, key_id, within_s=2.0)
-    assert time.monotonic() - left_s < 2.0
+    row = only_row(served, key_id, within_s=5.0)
+    assert time.monotonic() - left_s < 5.0
     assert (row["state"], row["cost_source"]) == ("settled", "estimated")
     assert (row["status"], row["error_code"]) == (499, "client_disconnected")
     entry = only_entry(upstream)

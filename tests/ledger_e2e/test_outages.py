@@ -21,7 +21,7 @@ from tests.ledger_e2e.load import assert_every_bill_is_charged, load
 from tests.store.database.postgres import Server, private_server
 
 OUTAGE_S = 10.0
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 def one_of_them(number: int) -> Sent:
@@ -139,7 +139,7 @@ def test_a_sqlite_file_that_another_process_keeps_locked(upstream: Watched, tmp_
     file = tmp_path / "ledger.db"
 
     def outage() -> None:
-        with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as other:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as other:
             other.execute("BEGIN EXCLUSIVE")
             time.sleep(OUTAGE_S + 2.0)  # the gateway waits ten seconds for a lock
             other.execute("ROLLBACK")

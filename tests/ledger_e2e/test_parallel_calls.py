@@ -71,7 +71,7 @@ def test_who_waited_in_vain_for_a_running_call_is_told_to_try_again(
 
     first, second, took_s = asyncio.run(two())
     assert (first.status, second.status_code) == (200, 402)
-    assert 3 <= took_s < 4.8
+    assert 3 <= took_s < 5
     assert second.headers["x-should-retry"] == "true"
     assert second.headers["retry-after"] == "1"
     error = second.json()["error"]
@@ -97,7 +97,7 @@ def test_an_exhausted_budget_refuses_at_once_and_for_good(
     secret, _ = served.key(max_budget_usd="0.0001", budget_window="month")
     started = time.monotonic()
     refused = served.first.post(path, secret, hi(path).body)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3
     assert refused.status_code == 402
     assert refused.headers["x-should-retry"] == "false"
     assert "retry-after" not in refused.headers

@@ -389,12 +389,12 @@ async def test_a_revoked_key_is_refused_at_its_next_hold(till: Till) -> None:
 async def test_a_replaced_secret_is_refused_at_its_next_hold(till: Till) -> None:
     shown, first = await till.keys.create({"name": "n"})
     old = await till.keys.find(first)
-    _, second = await till.keys.rotate(shown["id"], overlap_s=1)
+    _, second = await till.keys.rotate(shown["id"], overlap_s=2)
     new = await till.keys.find(second)
     assert old is not None
     assert new is not None
     await asyncio.gather(*(till.call(reservation(key), 1_000) for key in (old, new)))
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(2.1)
     with pytest.raises(InvalidApiKey):
         await till.call(reservation(old), 0)
     await till.call(reservation(new), 1_000)

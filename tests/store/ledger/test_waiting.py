@@ -34,6 +34,7 @@ async def leave(hold: Any, cost: int) -> None:
 
 
 async def test_a_call_waits_for_one_that_holds_what_it_needs(till: Till) -> None:
+    till.ledger.set_wait_for_holds(30)
     key = await till.key(max_budget_usd="0.01")
     running = await entered(till, reservation(key, 8_000_000))
     waiting = asyncio.create_task(till.call(patient(key, 5_000_000), 1_000_000))
@@ -41,8 +42,8 @@ async def test_a_call_waits_for_one_that_holds_what_it_needs(till: Till) -> None
     assert not waiting.done()
     started = time.monotonic()
     await leave(running, 2_000_000)
-    await asyncio.wait_for(waiting, 2)
-    assert time.monotonic() - started < 1.5
+    await asyncio.wait_for(waiting, 10)
+    assert time.monotonic() - started < 10
     assert await till.sums(key) == ("0.003", "0.00", "0.007")
 
 
@@ -54,7 +55,7 @@ async def test_whoever_waited_in_vain_is_told_how_the_budget_stands(till: Till) 
     started = time.monotonic()
     with pytest.raises(BudgetExceeded) as refused:
         await till.call(patient(key, 5_000_000), 0)
-    assert 0.4 <= time.monotonic() - started < 3
+    assert 0.4 <= time.monotonic() - started < 10
     short = refused.value.shortfall
     assert (short.scope, short.limit_nano_usd, short.spent_nano_usd) == ("key", CENT, 1_000_000)
     assert (short.held_nano_usd, short.running_calls) == (6_000_000, 2)
@@ -65,13 +66,14 @@ async def test_whoever_waited_in_vain_is_told_how_the_budget_stands(till: Till) 
 
 
 async def test_an_exhausted_budget_refuses_at_once(till: Till) -> None:
+    till.ledger.set_wait_for_holds(30)
     key = await till.key(max_budget_usd="0.01")
     await till.call(reservation(key), 6_000_000)
     running = await entered(till, reservation(key, 4_000_000))
     started = time.monotonic()
     with pytest.raises(BudgetExceeded) as refused:
         await till.call(patient(key, 5_000_000), 0)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10
     assert not refused.value.shortfall.holds_alone
     assert refused.value.shortfall.running_calls == 1
     await leave(running, 0)
@@ -85,7 +87,7 @@ async def test_a_cost_that_exhausts_the_budget_ends_the_wait(till: Till) -> None
     await asyncio.sleep(0.1)
     await leave(running, 8_000_000)
     with pytest.raises(BudgetExceeded) as refused:
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 20)
     assert not refused.value.shortfall.holds_alone
 
 
@@ -115,6 +117,7 @@ async def test_running_calls_are_counted_in_every_scope(till: Till, scope: str) 
 
 
 async def test_who_came_first_is_let_in_first(till: Till) -> None:
+    till.ledger.set_wait_for_holds(30)
     key = await till.key(max_budget_usd="0.01")
     running = await entered(till, reservation(key, 8_000_000))
     order: list[int] = []
@@ -131,23 +134,25 @@ async def test_who_came_first_is_let_in_first(till: Till) -> None:
         await asyncio.sleep(0.05)
     assert order == []  # the second and fourth would fit, and don't overtake
     await leave(running, 0)
-    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    await asyncio.wait_for(asyncio.gather(*waiting), 20)
     assert order == [0, 1, 2, 3]
 
 
 async def test_a_key_that_waits_for_its_teams_budget_holds_up_no_other(till: Till) -> None:
+    till.ledger.set_wait_for_holds(30)
     await till.teams.create({"name": "ops", "max_budget_usd": "0.01"})
     big, small = await till.key(team="ops"), await till.key(team="ops")
     running = await entered(till, reservation(big, 8_000_000))
     waiting = asyncio.create_task(till.call(patient(big, 5_000_000), 0))
     await asyncio.sleep(0.1)
-    await asyncio.wait_for(till.call(patient(small, 1_000_000), 0), 1)
+    await asyncio.wait_for(till.call(patient(small, 1_000_000), 0), 10)
     assert not waiting.done()
     await leave(running, 0)
     await waiting
 
 
 async def test_a_caller_who_leaves_the_line_holds_nothing_and_delays_nobody(till: Till) -> None:
+    till.ledger.set_wait_for_holds(30)
     key = await till.key(max_budget_usd="0.01")
     running = await entered(till, reservation(key, 8_000_000))
     gone = asyncio.create_task(till.call(patient(key, 9_000_000), 0))
@@ -155,7 +160,7 @@ async def test_a_caller_who_leaves_the_line_holds_nothing_and_delays_nobody(till
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    await asyncio.wait_for(till.call(patient(key, 1_000_000), 0), 2)
+    await asyncio.wait_for(till.call(patient(key, 1_000_000), 0), 10)
     await leave(running, 0)
     assert await till.sums(key) == ("0.00", "0.00", "0.01")
 
@@ -167,7 +172,7 @@ async def test_a_limit_that_is_raised_lets_in_who_waits(till: Till) -> None:
     waiting = asyncio.create_task(till.call(patient(key, 5_000_000), 0))
     await asyncio.sleep(0.1)
     await till.keys.update(key.id, {"max_budget_usd": "1.00"})
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 20)
     await leave(running, 0)
 
 
@@ -186,8 +191,8 @@ async def test_a_gateway_that_stops_lets_nobody_wait(url: str) -> None:
     running = await entered(till, reservation(key, 8_000_000))
     waiting = [asyncio.create_task(till.call(patient(key, 5_000_000), 0)) for _ in range(40)]
     await asyncio.sleep(0.3)
-    await asyncio.wait_for(till.ledger.close(), 5)
-    ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    await asyncio.wait_for(till.ledger.close(), 20)
+    ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
     assert {type(end) for end in ends} <= {BudgetExceeded, LedgerUnavailable}
     await leave(running, 0)
     await till.database.close()
@@ -195,11 +200,12 @@ async def test_a_gateway_that_stops_lets_nobody_wait(url: str) -> None:
 
 async def test_a_call_waits_for_one_of_another_process(postgres_url: str) -> None:
     first, second = await open_till(postgres_url), await open_till(postgres_url)
+    second.ledger.set_wait_for_holds(30)
     key = await first.key(max_budget_usd="0.01")
     running = await entered(first, reservation(key, 8_000_000))
     waiting = asyncio.create_task(second.call(patient(key, 5_000_000), 0))
     await asyncio.sleep(0.3)
     await leave(running, 0)
-    await asyncio.wait_for(waiting, 2)
+    await asyncio.wait_for(waiting, 20)
     for till in (first, second):
         await close_till(till)

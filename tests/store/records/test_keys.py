@@ -71,12 +71,16 @@ async def test_a_key_is_found_by_its_secret_as_the_pipeline_needs_it(till: Till)
         {"name": "n", "models": [HAIKU], "team": "paid", "model_budgets": {HAIKU: "0.02"}}
     )
     assert till.keys.find_cached(secret) is None
-    key = await till.keys.find(secret)
+    while True:
+        key = await till.keys.find(secret)
+        cached = till.keys.find_cached(secret)
+        if cached is not None:  # it may have taken the second for which it is known
+            break
+    assert cached is key
     assert key is not None
     assert (key.models, key.team_limited, key.limited) == ((HAIKU,), True, True)
     assert key.model_budgets_nano_usd == {HAIKU: 20_000_000}
     assert key.max_budget_nano_usd is None
-    assert till.keys.find_cached(secret) is key
     assert await till.keys.find("tk-unknown") is None
 
 

@@ -36,14 +36,14 @@ async def test_attempts_that_overlap_each_have_the_whole_limit() -> None:
 
     found = await asyncio.gather(slow(0), slow(0.1), slow(0.2))
     assert tuple(found) == ("late", "late", "late")
-    assert all(0.29 <= took_s < 0.6 for took_s in ended_s)
+    assert all(0.29 <= took_s < 5 for took_s in ended_s)
 
 
 async def test_one_that_ends_in_time_is_left_alone_and_the_next_one_is_not_cut_early() -> None:
-    deadlines = Deadlines(0.2)
-    assert await attempt(deadlines, 0.15) == "in time"
-    assert await attempt(deadlines, 0.15) == "in time"  # the first one's timer rings within it
-    assert await attempt(deadlines, 0.5) == "late"
+    deadlines = Deadlines(0.8)
+    assert await attempt(deadlines, 0.5) == "in time"
+    assert await attempt(deadlines, 0.5) == "in time"  # the first one's timer rings within it
+    assert await attempt(deadlines, 30) == "late"
 
 
 async def test_whoever_is_cancelled_by_another_is_not_late() -> None:

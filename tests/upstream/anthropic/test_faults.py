@@ -85,7 +85,7 @@ async def test_nothing_after_the_message_spoils_it(
     assert seen == REPLY
     assert (stream.meter.finished, stream.meter.output_is_known) == (True, True)
     assert stream.meter.usage == COUNTED
-    assert time.monotonic() - started_s < 1, name
+    assert time.monotonic() - started_s < 4, name
 
 
 async def test_the_message_is_told_before_the_connections_end_is_waited_for(
@@ -186,12 +186,12 @@ async def test_one_table_gives_an_error_its_status_wherever_it_stands(
 
 
 async def test_pings_alone_do_not_begin_a_stream(server: WireServer, opened: Opener) -> None:
-    server.script(streamed(*[PING, COMMENT] * 40, pause_s=0.05))
+    server.script(streamed(*[PING, COMMENT] * 400, pause_s=0.05))
     started_s = time.monotonic()
     with pytest.raises(errors.APITimeoutError):
         async with opened(first_byte_timeout_s=0.5).stream(call(stream=True), RecordingHold()):
             pass
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < 4  # of forty
 
 
 async def test_an_error_after_content_without_a_count_may_have_been_billed(
