@@ -93,7 +93,7 @@ def test_bare_passes_every_answer_on_whole(mock: Server, bare: Server, scenario:
     set_mock(mock, scenario)
     sample = load_sample(scenario, bare, 0.2, CORES[1])
     assert sample.bad == 0
-    assert sample.good > 10
+    assert sample.good > 0
     assert 0 < sample.ttft_p50_ms <= sample.p50_ms <= max(sample.latencies_ms)
     assert sample.rss_mb > 10
 
