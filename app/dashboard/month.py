@@ -58,7 +58,7 @@ async def month(visit: Visit) -> Month | None:
     return Month(
         _plot(visit, by_day, now, last, today),
         _table(visit, first, now, last),
-        _told(by_day, today),
+        f"{_beside(now, last)} {_told(by_day, today)}",
     )
 
 
@@ -68,6 +68,18 @@ def _length(first: date) -> int:
 
 def _summed(by_day: Mapping[date, int], first: date, days: int) -> list[int]:
     return list(accumulate(by_day.get(first + timedelta(days=place), 0) for place in range(days)))
+
+
+def _beside(now: Sequence[int], last: Sequence[int]) -> str:
+    """What was spent, beside the same days of the month before."""
+    before = last[min(len(now), len(last)) - 1]
+    days = "on the first day" if len(now) == 1 else f"in the first {len(now)} days"
+    spent, more = formats.total(now[-1]), now[-1] - before
+    text = f"{spent} so far, against {formats.total(before)} {days} of last month"
+    if not before:
+        return f"{text}."
+    sign = "+" if more > 0 else ""
+    return f"{text}: {sign}{formats.total(more)} ({formats.change(now[-1], before)})."
 
 
 def _told(by_day: Mapping[date, int], today: date) -> str:

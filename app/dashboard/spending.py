@@ -11,7 +11,7 @@ from app.store.reports.query import SpendQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from app.store.reports.query import SpendRow
+    from app.store.reports.query import SpendRow, Sums
     from app.store.store import Store
 
 COST_ALONE: Final[Mapping[str, Any]] = {
@@ -43,6 +43,12 @@ async def by_key(store: Store, model: str, since: date) -> Sequence[Spent]:
     """Who called a model since a day, UTC; greatest spend first."""
     query = SpendQuery(("key",), from_=since.isoformat(), filters={"model": model}, **COST_ALONE)
     return _ranked([_spent(row, "key") for row in (await store.reports.spend(query)).rows])
+
+
+async def since(store: Store, model: str, day: date) -> Sums:
+    """All that a model was used since a day, UTC."""
+    query = SpendQuery((), from_=day.isoformat(), filters={"model": model}, latencies=False)
+    return (await store.reports.spend(query)).totals
 
 
 async def by_day_and_model(

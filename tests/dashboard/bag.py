@@ -15,6 +15,7 @@ models:
   claude-haiku-4-5-20251001: {upstream: anthropic}
   claude-sonnet-4-6: {upstream: anthropic, cost_per_token: {output: 0.0000121}}
   claude-opus-4-8: {upstream: anthropic}
+  claude-sonnet-5-5: {upstream: anthropic}
 tiers: {haiku: claude-haiku-4-5-20251001, sonnet: claude-sonnet-4-6}
 budgets: {global: {max_budget_usd: 40, window: month}}
 """
@@ -69,6 +70,8 @@ def _fill(made: Bag, upstream: Simulated) -> None:
     cached = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Hello"}]
     for _ in range(4):
         call("cached", chat, model="haiku", messages=cached)
+    for _ in range(2):
+        call("cheaper", chat, model="claude-sonnet-5-5", messages=cached)
     call("opus", chat, model="claude-opus-4-8", user="ann")
     upstream.faults({"kind": "status", "status": 429, "retry_after": "0"})
     call("retried", agents, model="haiku")

@@ -168,6 +168,7 @@ def test_a_filter_keeps_both_groups(served: Gateway) -> None:
 
 def test_they_are_accessible_in_both_themes_wide_and_on_a_phone(browser: Browsing) -> None:
     check_looks(browser, "/ui", "/ui/spend?by=day&and=model&compare=prev", "/ui/budgets")
+    check_looks(browser, "/ui/budgets/windows?scope=global")
 
 
 def test_a_page_weighs_little_with_all_that_it_loads(browser: Browsing) -> None:

@@ -144,11 +144,16 @@ def prices(bag: Bag) -> Page:
     for each in bag.gateway.admin("GET", "prices")["data"]:
         row = rows.setdefault(each["model"], {"": each["model"], "Web search": "$0.01"})
         row[labels[each["category"]]] = usd(each["usd_per_token"])
-    same = dict.fromkeys(labels.values(), "same")  # the one change is of prompts over 200,000
+    same = dict.fromkeys(labels.values(), "same")
+    (used,) = bag.gateway.admin("GET", "spend?group_by=model&model=claude-sonnet-5-5")["data"]
+    saved = used["cache_read_tokens"] * Decimal("-0.0000001")  # since 7 October reads cost half
     return Page(
         {
             "Dollars per million tokens, as they are charged now": list(rows.values()),
-            "Changes of the offered models’ prices, newest first": [same],
+            "Changes of the offered models’ prices, newest first": [
+                same | {"Read": "$0.0000002", "It cost you": usd(saved)},
+                same | {"It cost you": DASH},  # of prompts over 200,000 tokens alone
+            ],
         }
     )
 

@@ -23,6 +23,7 @@ from tests.dashboard.written import (
     six_decimals,
     spend_row,
     sum_of,
+    two_or_four,
     usd,
 )
 
@@ -85,7 +86,10 @@ def overview(bag: Bag) -> Page:
                 "at most, against the strongest tier",
             ),
         ],
-        sentences=[usd(Decimal(cost) - Decimal(guessed)), "$0.00", usd(guessed), "$0.00"],
+        sentences=[
+            *(usd(Decimal(cost) - Decimal(guessed)), "$0.00", usd(guessed), "$0.00"),
+            *(two_or_four(cost), "$0.00"),  # this month, and the same days of the last one
+        ],
     )
 
 

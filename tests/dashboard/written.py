@@ -121,3 +121,9 @@ def short(number: int) -> str:
 
 def six_decimals(text: str | Decimal) -> str:
     return f"${Decimal(text).quantize(Decimal('0.000001'), ROUND_HALF_EVEN)}"
+
+
+def two_or_four(text: str) -> str:
+    """A sum in a sentence: two decimals from a dollar on, else four."""
+    places = Decimal("0.01") if abs(Decimal(text)) >= 1 else Decimal("0.0001")
+    return f"${Decimal(text).quantize(places, ROUND_HALF_EVEN)}"

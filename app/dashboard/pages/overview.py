@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.dashboard import month, over_time
 from app.dashboard.figures import cells, charts, formats
@@ -13,6 +13,7 @@ from app.dashboard.page import Page, View
 from app.dashboard.pages import budgets, dear_calls
 from app.dashboard.query import Period
 from app.dashboard.spending import COST_ALONE
+from app.store.database.moments import moment
 from app.store.reports.query import OTHERS_SHOWN, SpendQuery, Sums
 from app.store.reports.spend_views import row_json, sums_json
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from starlette.responses import Response
 
-    from app.dashboard.page import Visit
+    from app.dashboard.page import Part, Visit
     from app.store.reports.query import SpendRow
 
 PATH: Final = "/ui"
@@ -65,9 +66,18 @@ async def show(visit: Visit) -> Response:
         this_month=this_month,
         dear=dear,
         early=early,
-        tops=list(zip(TOPS.values(), tops, strict=True)),
-        is_new=glance.value is not None and not glance.value.now.requests,
+        tops=list(zip(TOPS, TOPS.values(), tops, strict=True)),
+        latest=await _latest(visit, glance),
     )
+
+
+async def _latest(visit: Visit, glance: Part) -> dict[str, Any] | None:
+    """Where nothing is in the range: the last call, or that there is none."""
+    if glance.value is None or glance.value.now.requests:
+        return None
+    found = await visit.part(visit.store.requests.listed({}, limit=1))
+    rows = found.value.rows if found.value else ()
+    return {"row": rows[0], "when": moment(rows[0].created_us)} if rows else {}
 
 
 def _asked(period: Period, groups: tuple[str, ...], visit: Visit, **more: object) -> SpendQuery:

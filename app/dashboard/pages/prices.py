@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from app.config.catalog import price_rows
 from app.config.prices import in_force
+from app.core.money import PICO_PER_NANO, round_half_even
 from app.core.pricing import ONE, Prices, PriceStep
 from app.dashboard import spending
 from app.dashboard.figures import cells, formats
@@ -48,6 +49,11 @@ CHANGE_COLUMNS: Final = (
     Column("From"),
     Column("Model"),
     *(Column(label, numeric=True) for label in CATEGORIES.values()),
+    Column(
+        "It cost you",
+        numeric=True,
+        hint="Tokens since then, at the new rate less the old one; no multipliers",
+    ),
 )
 USER_COLUMNS: Final = (
     Column("Model"),
@@ -76,7 +82,7 @@ async def show(visit: Visit) -> Response:
             for prices in in_force(model.schedule, day)
             for origin in prices.origins.values()
         ),
-        changes=_changes(visit, catalog),
+        changes=await visit.part(_changes(visit, catalog)),
         retiring=await visit.part(_retiring(visit, retiring)) if retiring else None,
         sources=_sources(catalog, day),
         multipliers=_multipliers(catalog, day),
@@ -138,7 +144,7 @@ def _rate(pico: int, in_book: int | None, *, overridden: bool) -> Markup:
     )
 
 
-def _changes(visit: Visit, catalog: Catalog) -> Table:
+async def _changes(visit: Visit, catalog: Catalog) -> Table:
     """Each day on which a price of an offered model changed, or will."""
     found = [
         (prices.effective_from, model.id, before, prices)
@@ -147,6 +153,7 @@ def _changes(visit: Visit, catalog: Catalog) -> Table:
         if before.steps != prices.steps
     ]
     found.sort(key=lambda change: (change[0], change[1]), reverse=True)
+    costs = [await _cost_of(visit, model, *change) for _, model, *change in found]
     return Table(
         caption="Changes of the offered models’ prices, newest first",
         columns=CHANGE_COLUMNS,
@@ -156,14 +163,28 @@ def _changes(visit: Visit, catalog: Catalog) -> Table:
                     when.isoformat(),
                     cells.name(model),
                     *(_difference(before, after, category) for category in CATEGORIES),
+                    cost,
                 )
             )
-            for when, model, before, after in found
+            for (when, model, before, after), cost in zip(found, costs, strict=True)
         ],
         query=visit.query,
         empty="The books know of no change.",
         twins=False,
     )
+
+
+async def _cost_of(visit: Visit, model: str, before: Prices, after: Prices) -> Markup:
+    """What the tokens since then would have cost less before: negative where it got cheaper."""
+    was, becomes = before.steps[0].rates, after.steps[0].rates
+    if was == becomes:
+        return cells.unknown("only longer prompts cost another rate")
+    sums = await spending.since(visit.store, model, after.effective_from)
+    pico = sum(
+        getattr(sums, f"{name}_tokens") * (getattr(becomes, name) - getattr(was, name))
+        for name in CATEGORIES
+    )
+    return cells.total(round_half_even(pico, PICO_PER_NANO), guessed=bool(pico))
 
 
 def _difference(before: Prices, after: Prices, category: str) -> Markup | str:

@@ -62,12 +62,14 @@
         label: each.label, stroke: colour(each.colour || "--s1"), width: each.width || 2,
         dash: each.dash, points: { show: false }, value: (_, value) => money(value),
       }));
+      const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
+      const days = plot.dates ? { values: (_, times) => times.map((at) => day.format(at * 1e3)) } : {};
       place.dataset.drawn = "";
       place.textContent = "";
       new uPlot({
         width: place.clientWidth, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zone),
         scales: { y: { range: (_, least, most) => [Math.min(0, least || 0), most > 0 ? most * 1.05 : 1] } },
-        axes: [axis, { ...axis, size: 72, values: (_, values) => values.map(money) }],
+        axes: [{ ...axis, ...days }, { ...axis, size: 72, values: (_, values) => values.map(money) }],
         series: [{ value: plot.dates ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
         bands: plot.bands || [],
       }, [plot.times, ...plot.series.map((each) => each.values)], place);
