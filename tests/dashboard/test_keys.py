@@ -190,3 +190,15 @@ def test_a_secret_is_shown_once_and_copied(browser: Browsing) -> None:
         page.click("text=I have stored it")
         assert secret not in page.content()
         assert page.inner_text("h1") == "from a browser"
+
+
+def test_a_key_whose_name_nobody_can_type_is_revoked_all_the_same(served: Gateway) -> None:
+    for name in ("two\nlines", "a\u202egnp.exe", "\x1b"):
+        made = served.admin("POST", "keys", {"name": name})
+        path = f"/ui/keys/{made['id']}"
+        with visitor(served) as operator:
+            empty = operator.post(f"{path}/revoke", {"confirm": " "}, path)
+            assert empty.status_code == 400
+            typed = {"two\nlines": "two lines"}.get(name, made["id"])
+            assert operator.post(f"{path}/revoke", {"confirm": typed}, path).status_code == 303
+        assert served.admin("GET", f"keys/{made['id']}")["revoked_at"] is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 
 from tests.dashboard.browsing import Browsing, check_looks, violations
 from tests.house.repository import ROOT
@@ -37,6 +39,37 @@ def test_a_call_is_seen_by_itself_once_the_page_refreshes(
         assert served.chat(served.key(), body).status_code == 200
         page.locator("tbody tr").nth(rows).wait_for()
         assert page.get_attribute("[data-live]", "aria-pressed") == "true"
+
+
+def test_a_refresh_that_fails_leaves_the_page_and_says_how_old_it_is(
+    browser: Browsing, served: Gateway
+) -> None:
+    body = {"model": "haiku", "messages": [{"role": "user", "content": "Hello"}]}
+    assert served.chat(served.key(), body).status_code == 200
+    refresh = (
+        'htmx.ajax("GET", location.href, {target: "#page", select: "#page", '
+        'selectOOB: "#strip", swap: "outerHTML"})'
+    )
+    database = served.folder / "data" / "tollkeeper.db"
+    with browser.page() as page, closing(sqlite3.connect(database, timeout=20)) as ledger:
+        page.goto("/ui/requests")
+        rows = page.locator("tbody tr").count()
+        ledger.execute("ALTER TABLE requests RENAME TO requests_away")
+        ledger.commit()
+        try:
+            page.evaluate(refresh)
+            page.locator("[data-stale]").wait_for(state="visible")
+            assert "Calls are being refused" in page.inner_text("[data-stale]")
+            assert page.locator("tbody tr").count() == rows > 0
+        finally:
+            ledger.execute("ALTER TABLE requests_away RENAME TO requests")
+            ledger.commit()
+        browser.complaints.clear()  # the browser tells the 503 as well
+        page.evaluate('document.querySelector("#strip").textContent = "old"')
+        page.evaluate(refresh)
+        page.locator("[data-stale]").wait_for(state="hidden")
+        assert page.locator("tbody tr").count() == rows
+        assert "Ledger" in page.inner_text("#strip")
 
 
 def test_keys_go_places_and_the_help_tells_them(browser: Browsing) -> None:

@@ -64,6 +64,11 @@ def count(number: int) -> str:
     return f"{_sign(number)}{abs(number):,}"
 
 
+def counted(number: int, thing: str) -> str:
+    """'1 call', '12,621 calls'."""
+    return f"{count(number)} {thing}{'' if number == 1 else 's'}"
+
+
 def short_count(number: int) -> str:
     """Three digits in tiles and at axes: 1_260_000 -> '1.26 M'."""
     if abs(number) < 10_000:

@@ -76,12 +76,17 @@ async def rotate(visit: Visit) -> Response:
 async def revoke(visit: Visit) -> Response:
     """End the key for good, once its name was typed."""
     key = await visit.store.keys.get(visit.id("id"))
-    if visit.form.get("confirm", "").strip() != key["name"].strip():
+    if _typed(visit.form.get("confirm", "")) not in (_typed(key["name"]) or key["id"], key["id"]):
         raise BadRequest(
             "the name that was typed is not the key’s: nothing was revoked", param="confirm"
         )
     await visit.store.keys.revoke(key["id"], actor=ACTOR)
     return visit.go(f"{PATH}/{key['id']}")
+
+
+def _typed(name: str) -> str:
+    """A name without what no one sees or can type into a line."""
+    return " ".join("".join(each if each.isprintable() else " " for each in name).split())
 
 
 async def _secret(

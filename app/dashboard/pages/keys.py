@@ -90,7 +90,7 @@ def _table(visit: Visit, found: Listed[KeyLine], sort: str, lines: Sequence[Line
         query=visit.query,
         sort=sort,
         next_cursor=found.next_cursor,
-        note=f"{'All' if whole else ''} {len(found.rows)} keys{'' if whole else ' of many'}.",
+        note=f"{formats.counted(len(found.rows), 'key')}{'' if whole else ' of many'}.",
         empty="No key matches." if filtered else "There is no key yet: calls need one.",
         empty_href=PATH if filtered else f"{PATH}/new",
         empty_link="Show all active keys" if filtered else "Create the first key",

@@ -192,7 +192,7 @@ def _value(value: object) -> Markup:
 def _target(visit: Visit, target: str) -> Markup:
     for prefix, place in PLACES.items():
         if target.startswith(prefix):
-            return cells.link(visit.query.elsewhere(place + target), target)
+            return cells.link(visit.query.elsewhere(place + target), target, "name")
     return cells.name(target or formats.DASH)
 
 

@@ -74,7 +74,7 @@ async def _table(visit: Visit, reading: Awaitable[Listed[RequestView]], sort: st
     order = "dearest" if sort == "cost" else "newest"
     filtered = bool(visit.query.only((*FILTERS, "range")))
     if found.next_cursor is None and "cursor" not in visit.query.given:
-        note = f"All {len(found.rows)} calls."
+        note = f"{formats.counted(len(found.rows), 'call')}."
     else:
         note = f"{len(found.rows)} of many, {order} first."
     return Table(

@@ -209,9 +209,8 @@ def _footer(
 
 
 def _note(report: SpendReport) -> str:
-    told = f"{len(report.rows)} rows."
-    if report.next_cursor is not None:
-        told = f"{len(report.rows)} rows of many."
+    told = formats.counted(len(report.rows), "row")
+    told += "." if report.next_cursor is None else " of many."
     if "tag" in report.groups:
         told += " A call with several tags stands in several rows, and once in the total."
     return told

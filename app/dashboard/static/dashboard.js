@@ -34,7 +34,7 @@
     const open = all("#page details[open]:not([data-filtering])").length;
     try {
       if (!open) {
-        await htmx.ajax("GET", location.href, { target: "#page", select: "#page", swap: "outerHTML" });
+        await htmx.ajax("GET", location.href, { target: "#page", select: "#page", selectOOB: "#strip", swap: "outerHTML" });
         if (row) all("tr[data-href]").find((each) => each.dataset.href === row)?.classList.add("here");
       }
     } finally { busy = false; }
@@ -208,7 +208,25 @@
   const fold = () => {
     if (matchMedia("(max-width: 640px)").matches) for (const box of all("[data-filtering]")) box.open = false;
   };
-  addEventListener("htmx:after:swap", () => { fold(); settle(); });
+  // A refresh that failed leaves the old content where it is, and says how old that is.
+  let shown = new Date();
+  const stale = (why) => {
+    const place = one("[data-stale]");
+    place.textContent = `${why} What is shown is as of ${shown.toLocaleTimeString()}.`;
+    place.hidden = false;
+  };
+  addEventListener("htmx:response:error", (event) => {
+    const status = event.detail.ctx.response.status;
+    if (status !== 401) stale(status === 503 ? "Calls are being refused: the ledger can’t be reached or written." : `This could not be refreshed (${status}).`);
+  });
+  addEventListener("htmx:error", () => stale("The gateway does not answer."));
+  addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx?.response?.status >= 400) return;
+    shown = new Date();
+    if (one("[data-stale]")) one("[data-stale]").hidden = true;
+    fold();
+    settle();
+  });
   live = kept.get("tollkeeper-live") === "1" && Boolean(one("#page[data-refreshes]"));
   ownZone();
   fold();
