@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.store.database.apart import Apart
 from app.store.database.postgres_options import PostgresOptions, postgres_options
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class PostgresDatabase:
         self._reporting = _engine(
             self.url, options, DURABLE, connections=REPORTING_CONNECTIONS
         ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._apart = Apart("reports")
         timeout_s = None if patient else COMMAND_TIMEOUT_S
         self._writing = _engine(self.url, options, settings, timeout_s=timeout_s)
         self._locally = _set_locally(settings) if options.pooled else None
@@ -55,7 +57,7 @@ class PostgresDatabase:
         return await _in_transaction(self._reading, fn)
 
     async def report(self, fn: Callable[[Connection], T]) -> T:
-        return await _in_transaction(self._reporting, fn)
+        return await self._apart.run(lambda: _in_transaction(self._reporting, fn))
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         if self._locally is None:
@@ -81,7 +83,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._reading.dispose()
-        await self._reporting.dispose()
+        await self._apart.close(self._reporting.dispose)
         await self._writing.dispose()
 
 
