@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -74,7 +75,7 @@ class Site:
     async def page(
         self, visit: Visit, template: str, status: int, values: Mapping[str, Any]
     ) -> Response:
-        """A page in its frame."""
+        """A page in its frame, drawn in another thread: that takes a while, and calls go on."""
         strip = await self._strips.now(visit.now) if visit.session.is_operator else None
         shared = {
             "visit": visit,
@@ -86,7 +87,9 @@ class Site:
             "strip": strip,
             "csrf": self.signer.form_token(visit.session.nonce),
         }
-        return self.bare(visit.request, template, status, {**shared, **values})
+        return await asyncio.to_thread(
+            self.bare, visit.request, template, status, {**shared, **values}
+        )
 
     def bare(
         self, request: Request, template: str, status: int, values: Mapping[str, Any]
