@@ -276,6 +276,11 @@ BAD = [
         "unsupported_parameter",
     ),
     (b'{"model":"gpt-5","messages":[{"role":"user","content":"hi"}]}', 404, "model_not_found"),
+    (
+        b'{"model":"%b","messages":[{"role":"user","content":"hi"}]}' % (b"m" * 300),
+        404,
+        "model_not_found",
+    ),
     (b'{"model":"haiku","messages":[{"role":"user","content":"\xff"}]}', 400, "invalid_request"),
 ]
 

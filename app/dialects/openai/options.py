@@ -21,7 +21,6 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TIERS = ("auto", "default", "fast", "flex", "scale", "priority")
 MOST_TAGS = 16
 MOST_TAG_CHARS = 128
-MOST_MODEL_CHARS = 256
 MOST_END_USER_CHARS = 256
 JSON_WISH = "Answer with one valid JSON object and nothing else: no prose around it, no code fence."
 
@@ -30,10 +29,7 @@ def read_model(body: Mapping[str, Any], default: str) -> str:
     """The model asked for; the default one where the field is absent or null."""
     if body.get("model") is None:
         return default
-    model = as_name(body["model"], "model")
-    if len(model) > MOST_MODEL_CHARS:
-        refuse("model", f"must have at most {MOST_MODEL_CHARS} characters")
-    return model
+    return as_name(body["model"], "model")
 
 
 def read_sampling(body: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
