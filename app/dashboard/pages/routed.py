@@ -33,7 +33,7 @@ TIER_COLUMNS: Final = (
 NO_OUTCOME: Final = (
     "No answer of this range was reported as good or not. Say so on a receipt, or by POST "
     "/admin/requests/{id}/outcome: it tells whether the threshold is right, and from 200 on "
-    "`tollkeeper routing fit` can learn from it."
+    "tollkeeper routing fit can learn from it."
 )
 
 
