@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -42,19 +42,31 @@ class Strips:
     async def now(self, when: datetime) -> Strip:
         """As the ledger stands; what can't be read in time is not known."""
         if self._known is None or time.monotonic() >= self._until_s:
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    self._known = await self._read(when)
-            except TimeoutError:
-                self._known = Strip(writable=True)
-            except LedgerUnavailable:
-                self._known = Strip(writable=False)
+            known, writable = await asyncio.gather(self._figures(when), self._is_writable())
+            self._known = replace(known, writable=known.writable and writable)
             self._until_s = time.monotonic() + KEPT_S
         return self._known
 
+    async def _is_writable(self) -> bool:
+        """As `/health/ready` says it: a ledger that can't be written in time takes no calls."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._running.store.ping()
+        except (TimeoutError, LedgerUnavailable):
+            return False
+        return True
+
+    async def _figures(self, when: datetime) -> Strip:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._read(when)
+        except TimeoutError:
+            return Strip(writable=True)
+        except LedgerUnavailable:
+            return Strip(writable=False)
+
     async def _read(self, when: datetime) -> Strip:
         store = self._running.store
-        await store.ping()
         today = when.date()
         month = today.replace(day=1)
         since = min(month, today - timedelta(days=LONG_DAYS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
+from contextlib import closing
 
 import httpx2
 import pytest
@@ -195,4 +197,11 @@ def test_while_the_ledger_is_away_every_page_says_that_calls_are_refused(
             locked.execute("ALTER TABLE requests_away RENAME TO requests")
             locked.execute("ALTER TABLE keys_away RENAME TO keys")
             locked.commit()
-        assert operator.get("/ui/keys").status_code == 200
+        assert "✓</span> writable" in operator.get("/ui/keys").text
+        with closing(sqlite3.connect(database, isolation_level=None)) as writing:
+            writing.execute("BEGIN IMMEDIATE")  # no other may write until it ends
+            time.sleep(1.1)  # the line on top is read once a second
+            page = operator.get("/ui/keys")
+            assert page.status_code == 200
+            assert "✕</span> calls are being refused" in page.text
+            assert 'title="$0.00, UTC"' in page.text
