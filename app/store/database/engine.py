@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Dialect
 
 T = TypeVar("T")
+
+MOST_REPORT_S = 300.0  # the check of a whole ledger takes minutes
 
 _PG_CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)")
 
@@ -76,15 +79,22 @@ def open_database(url: str, *, patient: bool = False) -> Database:
 class FailClosed:
     """A database whose outages are LedgerUnavailable, for whoever answers callers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most_report_s: float = MOST_REPORT_S) -> None:
         self._database = database
+        self._most_report_s = most_report_s
         self.dialect = database.dialect
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         return await _available(self._database.run(fn))
 
     async def report(self, fn: Callable[[Connection], T]) -> T:
-        return await _available(self._database.report(fn))
+        try:
+            async with asyncio.timeout(self._most_report_s):
+                return await _available(self._database.report(fn))
+        except TimeoutError as error:
+            raise LedgerUnavailable(
+                f"this took longer than {self._most_report_s:g} s and was stopped: ask for less"
+            ) from error
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         return await _available(self._database.write(fn))

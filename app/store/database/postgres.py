@@ -45,7 +45,7 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._reporting = _engine(
-            self.url, options, DURABLE, connections=REPORTING_CONNECTIONS
+            self.url, options, DURABLE, connections=REPORTING_CONNECTIONS, timeout_s=None
         ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._apart = Apart("reports")
         timeout_s = None if patient else COMMAND_TIMEOUT_S

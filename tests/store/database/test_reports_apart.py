@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import Connection, text
 
-from app.store.database.engine import open_database
+from app.core.errors import LedgerUnavailable
+from app.store.database.engine import FailClosed, open_database
 
 LONG = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
@@ -36,4 +37,15 @@ async def test_reports_that_are_given_up_end_and_others_read_meanwhile(url: str)
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await asyncio.wait_for(database.report(read_one), 10) == 1
+    await asyncio.wait_for(database.close(), 10)
+
+
+async def test_a_report_that_takes_too_long_is_stopped_and_says_so(url: str) -> None:
+    database = open_database(url)
+    long = LONG[database.dialect.name]
+    patience = FailClosed(database, most_report_s=0.2)
+    with pytest.raises(LedgerUnavailable, match=r"longer than 0\.2 s and was stopped"):
+        await patience.report(lambda c: c.execute(text(long)).scalar())
+    one = await FailClosed(database).report(lambda c: c.execute(text("SELECT 1")).scalar())
+    assert one == 1
     await asyncio.wait_for(database.close(), 10)
