@@ -70,9 +70,11 @@ def _request(
         raise BadRequest("model: must be a non-empty string", param="model")
     messages = _messages(raw.get("messages"))
     options = {name: value for name, value in raw.items() if name not in _OWN_PLACE}
-    _check_options(options)
+    if options:
+        _check_options(options)
     tools = _blocks(raw.get("tools"), "tools", MOST_TOOLS)
-    _check_forced(options, tools)
+    if options:
+        _check_forced(options, tools)
     return Request(
         model,
         messages,
@@ -81,9 +83,9 @@ def _request(
         max_tokens,
         stream,
         options,
-        end_user=_end_user(options),
+        end_user=_end_user(options) if options else None,
         session_id=_session_id(raw),
-        prompt_cache_key=_cache_key(options),
+        prompt_cache_key=_cache_key(options) if options else None,
         first_words=first_words(messages),
         original=body if named and "session_id" not in raw and _says_each_once(body, raw) else None,
     )

@@ -180,6 +180,8 @@ class AnthropicStream:
 
     async def _read_end(self, answer: Answer) -> None:
         """Let the connection come to its end, so that it can be used again; nothing else counts."""
+        if answer.is_over():
+            return
         with suppress(UpstreamError, TimeoutError):
             async with asyncio.timeout(END_PATIENCE_S):
                 for _ in range(MOST_AT_THE_END):
