@@ -220,7 +220,11 @@ def _shown(name: str) -> str:
 def _judged(lines: list[_Line], answer: Answer, sent: Sent, *, fell_back: bool) -> list[_Line]:
     """The lines, those free that come from attempts refused before any output."""
     hops = _hops(lines)
-    refused = [(hop, _at(answer.declined, n)) for n, hop in enumerate(hops[:-1]) if fell_back]
+    refused = [
+        (hop, _at(answer.declined, n))
+        for n, hop in enumerate(hops[:-1])
+        if fell_back or n < len(answer.declined)  # the last model may have declined, too
+    ]
     if answer.stop_reason == REFUSED:
         refused.append((hops[-1], answer.category))
     judged = list(lines)

@@ -300,10 +300,9 @@ def test_an_attempt_declined_before_any_output_is_charged_by_its_category(
     assert (found.cost.total, found.unknown) == (nano + 420_000, unknown)
 
 
-def test_where_every_model_declines_each_is_charged_by_its_own_category() -> None:
-    usage = told(
-        part("message", "sonnet", 100, 0, 0, 0, 0), part("fallback_message", "opus", 80, 0, 0, 0, 0)
-    )
+@pytest.mark.parametrize("last", ["fallback_message", "message"])
+def test_where_every_model_declines_each_is_charged_by_its_own_category(last: str) -> None:
+    usage = told(part("message", "sonnet", 100, 0, 0, 0, 0), part(last, "opus", 80, 0, 0, 0, 0))
     assert bill(usage, Answer("opus", "refusal", "cyber", ("cyber",)), sent()).cost.total == 0
     assert bill(usage, Answer("opus", "refusal", "bio", ("cyber",)), sent()).cost.total == 320_000
     assert bill(usage, Answer("opus", "refusal", "cyber", ("bio",)), sent()).cost.total == 300_000

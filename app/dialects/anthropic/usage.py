@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from app.core.errors import APIResponseValidationError
-from app.core.usage import ANSWERING, Part, Unknown, Usage
+from app.core.usage import ANSWERING, PART_KINDS, Part, Unknown, Usage
 
 MOST_TOKENS = 1_000_000_000  # far above any context window: a larger count is not a count
 
 _PLAIN_SPEEDS = (None, "standard")
 _PLAIN_GEOS = (None, "global", "not_available")
+_NEEDED = ("input_tokens", "output_tokens")
 _TOTALS = (
     "input_tokens",
     "cache_creation_input_tokens",
@@ -29,7 +30,7 @@ def usage_from(raw: object, *, unsplit_1h: bool = False) -> Usage:
     bill: the totals hold neither other models' calls nor compactions.
     """
     usage = _mapping(raw, "usage")
-    for name in ("input_tokens", "output_tokens"):
+    for name in _NEEDED:
         if usage.get(name) is None:
             raise APIResponseValidationError(f"the upstream's usage has no {name}")
     speed, geo = usage.get("speed"), usage.get("inference_geo")
@@ -95,6 +96,8 @@ def _part(entry: Mapping[str, Any], terms: dict[str, Any], *, unsplit_1h: bool) 
     )
     if not isinstance(kind, str):
         kind = "unreadable"
+    elif kind in PART_KINDS and any(entry.get(name) is None for name in _NEEDED):
+        kind = "uncounted"
     if model is not None and not isinstance(model, str):
         model = "unreadable"
     return Part(kind, counted, model or None)

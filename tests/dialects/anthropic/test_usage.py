@@ -155,12 +155,16 @@ def test_writes_of_a_part_that_no_split_names_count_as_the_request_marked_them()
     assert [part.usage for part in usage.parts] == [Usage(10, 0, 7, 3, 5), Usage(10, 7, 0, 3, 5)]
 
 
+ADVISED = {"type": "advisor_message", "input_tokens": 0, "output_tokens": 0}
 ODD_PARTS: list[tuple[dict[str, Any], Part]] = [
     ({"type": "dream", "input_tokens": 3}, Part("dream", Usage(3))),
     ({"input_tokens": 3}, Part("unreadable", Usage(3))),
     ({"type": 7, "output_tokens": 3}, Part("unreadable", Usage(output_tokens=3))),
-    ({"type": "advisor_message", "model": 7}, Part("advisor_message", Usage(), "unreadable")),
-    ({"type": "advisor_message", "model": ""}, Part("advisor_message", Usage())),
+    (ADVISED | {"model": 7}, Part("advisor_message", Usage(), "unreadable")),
+    (ADVISED | {"model": ""}, Part("advisor_message", Usage())),
+    # of what is known one counts on both: without them nobody can tell what it costs
+    ({"type": "compaction", "input_tokens": 3}, Part("uncounted", Usage(3))),
+    ({"type": "advisor_message", "model": "opus"}, Part("uncounted", Usage(), "opus")),
 ]
 
 
@@ -170,6 +174,12 @@ def test_a_part_of_an_unknown_kind_keeps_its_word_and_its_counts(
 ) -> None:
     usage = usage_from({**BASE, "iterations": [MESSAGE, entry]})
     assert usage.parts[1] == part
+
+
+def test_an_answer_whose_parts_count_nothing_is_charged_by_its_totals() -> None:
+    usage = usage_from({**BASE, "iterations": [{"type": "message"}]})
+    assert [part.kind for part in usage.parts] == ["uncounted", "message"]
+    assert usage.parts[1].usage == usage_from(BASE)
 
 
 UNREADABLE: list[Any] = [
