@@ -45,9 +45,9 @@ async def by_key(store: Store, model: str, since: date) -> Sequence[Spent]:
     return _ranked([_spent(row, "key") for row in (await store.reports.spend(query)).rows])
 
 
-async def since(store: Store, model: str, day: date) -> Sums:
-    """All that a model was used since a day, UTC."""
-    query = SpendQuery((), from_=day.isoformat(), filters={"model": model}, latencies=False)
+async def since(store: Store, day: date, **filters: str) -> Sums:
+    """All of it since a day, UTC."""
+    query = SpendQuery((), from_=day.isoformat(), filters=filters, latencies=False)
     return (await store.reports.spend(query)).totals
 
 

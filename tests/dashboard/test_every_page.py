@@ -58,7 +58,7 @@ STOPS: dict[str, tuple[Stop, ...]] = {
         Stop(lambda b: f"/ui/requests/{b.ids['refused']}", calls.refusal),
     ),
     "/ui/keys": (at("/ui/keys", sums.keys),),
-    "/ui/keys/new": (at("/ui/keys/new", nothing),),
+    "/ui/keys/new": (at("/ui/keys/new", sums.new_key_form),),
     "/ui/keys/{id}": (of_key("", sums.key),),
     "/ui/keys/{id}/edit": (of_key("/edit", sums.key_form),),
     "/ui/teams": (at("/ui/teams", sums.teams),),

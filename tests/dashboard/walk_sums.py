@@ -248,6 +248,12 @@ def _standing(of: Object, left: str = "") -> list[tuple[str, str, str]]:
     ]
 
 
+def new_key_form(bag: Bag) -> Page:
+    totals = spend(bag, "")["totals"]
+    each = mean(totals["cost_usd"], totals["requests"]).removeprefix("$")
+    return Page(sentences=[six_decimals(each), "$1"])
+
+
 def key_form(bag: Bag) -> Page:
     found = bag.key(CHAT)
     calls = int(models_of(bag, found)[1]["Calls"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/ui/proof/attempts"
 DEFAULT_RANGE: Final = "7d"
-RECENT: Final = timedelta(days=7)
+RECENT: Final = timedelta(days=1)
 WORDS: Final = {
     "answered": ("answered", "good"),
     "refused": ("refused", "warn"),
@@ -71,7 +71,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def recent(visit: Visit) -> Table:
-    """Those of the last seven days, as a part of another page."""
+    """Those of the last 24 hours, as a part of another page."""
     period = Period(visit.now - RECENT, None, visit.zone)
     found = await visit.store.attempts.read(_within(period))
     return replace(_upstreams(visit, found), twins=False)

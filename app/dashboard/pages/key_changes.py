@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from app.core.budgets import WINDOWS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from app.dashboard.page import Visit
 
 PATH: Final = "/ui/keys"
+LOOKED_BACK: Final = timedelta(days=30)
 BUDGET_OF: Final = "budget of "
 OVERLAPS: Final = {"0": "at once", "3600": "in an hour", "86400": "in a day", "604800": "in a week"}
 TEXTS: Final = ("name", "max_budget_usd", "budget_window", "conversation_budget_usd", "expires_at")
@@ -126,16 +128,23 @@ async def _form(
         chosen=chosen,
         priced=list(catalog.models),
         budget_of=BUDGET_OF,
-        mean=await _mean_cost(visit, key) if key else 0,
+        mean=await _mean_cost(visit, key),
         teams=[("", "none"), *((team["id"], team["name"]) for team in teams["data"])],
     )
 
 
-async def _mean_cost(visit: Visit, key: Mapping[str, Any]) -> int:
-    """What a call of the key has cost so far, in nano-USD; 0 before the first one."""
-    found = await visit.part(spending.by_model(visit.store, key["id"]))
-    calls = sum(each.calls for each in found.value or ())
-    return sum(each.nano_usd for each in found.value or ()) // calls if calls else 0
+async def _mean_cost(visit: Visit, key: Mapping[str, Any] | None) -> int:
+    """What a call of the key has cost so far, or, of a new one, any call of the last 30 days.
+
+    Nano-USD; 0 before the first one.
+    """
+    if key is None:
+        found = await visit.part(spending.since(visit.store, (visit.now - LOOKED_BACK).date()))
+        calls, cost = (found.value.requests, found.value.cost_nano_usd) if found.value else (0, 0)
+    else:
+        models = (await visit.part(spending.by_model(visit.store, key["id"]))).value or ()
+        calls, cost = sum(each.calls for each in models), sum(each.nano_usd for each in models)
+    return cost // calls if calls else 0
 
 
 def _fields(visit: Visit) -> dict[str, Any]:

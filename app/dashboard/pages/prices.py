@@ -179,7 +179,7 @@ async def _cost_of(visit: Visit, model: str, before: Prices, after: Prices) -> M
     was, becomes = before.steps[0].rates, after.steps[0].rates
     if was == becomes:
         return cells.unknown("only longer prompts cost another rate")
-    sums = await spending.since(visit.store, model, after.effective_from)
+    sums = await spending.since(visit.store, after.effective_from, model=model)
     pico = sum(
         getattr(sums, f"{name}_tokens") * (getattr(becomes, name) - getattr(was, name))
         for name in CATEGORIES

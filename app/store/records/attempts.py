@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, select, true
+from sqlalchemy import Connection, Row, and_, case, func, literal_column, select
 
 from app.core.ended import Basis
 from app.core.money import nano_usd, usd_text
@@ -127,24 +127,26 @@ def _read(connection: Connection, within: Range) -> AttemptReport:
     )
     inside = [ended, *within.within(c.created_us)]
     model = func.coalesce(c.held_model, c.model).label("sent_model")
-    counting = _Counting()
+    went = case((smooth, literal_column("1")), else_=literal_column("0")).label("smooth")
+    counting, rough = _Counting(), 0
     sums = (func.count().label("calls"), func.sum(c.cost_nano_usd).label("cost"))
     for row in connection.execute(
-        select(c.upstream, model, *sums).where(*inside, smooth).group_by(c.upstream, "sent_model")
+        select(went, c.upstream, model, *sums)
+        .where(*inside)
+        .group_by("smooth", c.upstream, "sent_model")
     ):
-        counting.smooth(row)
-    rough = [*inside, func.coalesce(not_(smooth), true())]
-    counting.report.left = _left(connection, rough)
+        if row.smooth:
+            counting.smooth(row)
+        else:
+            rough += row.calls
+    counting.report.left = max(rough - MOST_READ, 0)
     shown = (c.upstream, model, c.attempt_details, c.cost_nano_usd)
-    newest = select(*shown).where(*rough).order_by(c.created_us.desc(), c.id.desc())
-    for row in connection.execute(newest.limit(MOST_READ)):
-        counting.rough(row)
+    others = select(*shown).where(*inside, went == literal_column("0"))
+    if rough:
+        newest = others.order_by(c.created_us.desc(), c.id.desc()).limit(MOST_READ)
+        for row in connection.execute(newest):
+            counting.rough(row)
     return counting.whole()
-
-
-def _left(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
-    counted = connection.execute(select(func.count()).where(*conditions)).scalar_one()
-    return max(int(counted) - MOST_READ, 0)
 
 
 class _Counting:
