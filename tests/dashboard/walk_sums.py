@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 from tests.dashboard.bag import Bag
 from tests.dashboard.shown import Row
@@ -209,10 +210,14 @@ def _window(bag: Bag, of: Object, refused: int = 0, **whose: str) -> Row:
 
 
 def _most_held(bag: Bag, **whose: str) -> str:
-    """Of calls that came one after the other: the greatest hold."""
+    """Each hold from the call's beginning to its end: calls that came quickly may overlap."""
     query = "&".join(f"{name}={text}" for name, text in whose.items())
-    rows = bag.gateway.admin("GET", f"requests?{query}")["data"]
-    return usd(max(Decimal(row["reserved_usd"]) for row in rows))
+    changes = []
+    for row in bag.gateway.admin("GET", f"requests?{query}")["data"]:
+        held, began = Decimal(row["reserved_usd"]), datetime.fromisoformat(row["created_at"])
+        ended = began + timedelta(milliseconds=row["latency_ms"], microseconds=1)
+        changes += [(began, held), (ended, -held)]
+    return usd(max(accumulate(held for _, held in sorted(changes))))
 
 
 def my_key(bag: Bag) -> Page:

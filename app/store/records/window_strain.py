@@ -55,7 +55,7 @@ class Strains:
         self._left = max(self._left - number, 0)
         if not self._left:
             return None
-        ended_us = calls.c.created_us + (calls.c.latency_ms + 1) * US_PER_MS
+        ended_us = calls.c.created_us + calls.c.latency_ms * US_PER_MS + 1
         changes = union_all(
             select(calls.c.created_us.label("at_us"), calls.c.reserved_nano_usd.label("more")),
             select(ended_us, -calls.c.reserved_nano_usd).where(calls.c.latency_ms.is_not(None)),
