@@ -166,8 +166,9 @@ def gateway(
         "ANTHROPIC_BASE_URL": upstream_url,
         **(environ or {}),
     }
-    if "TOLLKEEPER_DATABASE_URL" not in own:
-        _have_database(folder)
+    database = own.get("TOLLKEEPER_DATABASE_URL", "sqlite:///data/tollkeeper.db")
+    if database.startswith("sqlite:///"):
+        _have_database(folder / database.removeprefix("sqlite:///"))
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
     own["PYTHONPATH"] = str(Path(__file__).parents[1])
     with (folder / "gateway.log").open("ab") as log:
@@ -187,9 +188,8 @@ def gateway(
                 process.wait()
 
 
-def _have_database(folder: Path) -> None:
+def _have_database(path: Path) -> None:
     """A migrated one where `serve` looks for it; tests/cli ask what it makes of an empty folder."""
-    path = folder / "data" / "tollkeeper.db"
     if not path.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.copy(_migrated(), path)

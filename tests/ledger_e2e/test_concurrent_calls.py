@@ -32,10 +32,13 @@ ALONE = [
 ]
 
 
-@pytest.fixture(params=KINDS_OF_DATABASE)
-def served(request: pytest.FixtureRequest, upstream: Watched, tmp_path: Any) -> Iterator[Fleet]:
-    url = new_url(request.param, request, tmp_path)
-    with fleet(tmp_path, upstream, url, config=NO_WAIT) as running:
+@pytest.fixture(scope="module", params=KINDS_OF_DATABASE)
+def served(
+    request: pytest.FixtureRequest, upstream: Watched, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("fleet")
+    url = new_url(request.param, request, folder)
+    with fleet(folder, upstream, url, config=NO_WAIT) as running:
         yield running
 
 
