@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from app.core.csv_text import CSV_TYPE
+from app.core.csv_text import CSV_TYPE, csv_text
 from app.core.errors import BadRequest, GatewayError
 from app.web.headers import REQUEST_ID
 
@@ -143,6 +143,22 @@ class Visit:
             text = MARK + records.as_csv()
             return Response(text, headers=self._attached(), media_type=CSV_TYPE)
         return Response(orjson.dumps(records.as_json()), media_type="application/json")
+
+    async def twin_of(self, read: Callable[[str | None], Awaitable[Records]]) -> Response:
+        """The twin of a list that is read page by page: as CSV all of it, whatever page it is."""
+        if self.twin != "csv":
+            return self.records(await read(self.query.given.get("cursor")))
+
+        async def pieces() -> AsyncIterator[str]:
+            found = await read(None)
+            names = found.names
+            yield csv_text([names])
+            yield found.lines(names)
+            while found.next_cursor is not None:
+                found = await read(found.next_cursor)
+                yield found.lines(names)
+
+        return await self.csv(pieces())
 
     async def csv(self, pieces: AsyncIterator[str]) -> Response:
         """A CSV of any length, piece by piece.  Raises what its head and the first piece do."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from tests.dashboard.browsing import Browsing, check_looks, visitor
@@ -202,3 +204,21 @@ def test_a_key_whose_name_nobody_can_type_is_revoked_all_the_same(served: Gatewa
             typed = {"two\nlines": "two lines"}.get(name, made["id"])
             assert operator.post(f"{path}/revoke", {"confirm": typed}, path).status_code == 303
         assert served.admin("GET", f"keys/{made['id']}")["revoked_at"] is not None
+
+
+def test_a_csv_has_all_keys_also_those_of_the_next_pages(served: Gateway) -> None:
+    database = served.folder / "data" / "tollkeeper.db"
+    served.admin("POST", "keys", {"name": "one of many", "max_budget_usd": "1"})
+    with closing(sqlite3.connect(database, timeout=20)) as ledger, ledger:
+        cursor = ledger.execute("SELECT * FROM keys WHERE name = 'one of many'")
+        names = [each[0] for each in cursor.description]
+        (row,) = cursor.fetchall()
+        place, marks = names.index("id"), ",".join("?" * len(names))
+        many = [(*row[:place], f"key_of_many_{n}", *row[place + 1 :]) for n in range(1_100)]
+        ledger.executemany(f"INSERT INTO keys VALUES ({marks})", many)  # noqa: S608 - our own
+    with visitor(served) as operator:
+        lines = operator.get("/ui/keys.csv?q=one+of+many&cursor=").text.splitlines()
+        assert len(lines) == 1 + 1 + 1_100
+        assert len({line.partition(",")[0] for line in lines[1:]}) == 1_101
+        page = operator.get("/ui/keys.json?q=one+of+many").json()
+        assert (len(page["data"]), page["next_cursor"] is None) == (1_000, False)

@@ -31,6 +31,9 @@ def test_a_holder_sees_the_own_key_and_its_calls_and_no_other(served: Gateway) -
         assert secret not in page.text
         assert "other" not in page.text.replace("another", "")
         assert holder.get("/ui/me.json").json() == served.own_key(secret)
+        (head, *lines) = holder.get("/ui/me.csv").text.splitlines()
+        assert head.startswith("\ufeffid,created_at,")
+        assert [line.partition(",")[0] for line in lines] == [mine]
         assert holder.get(f"/ui/me/requests/{mine}").status_code == 200
         assert holder.get(f"/ui/me/requests/{mine}.json").json() == served.row(mine)
         for path in (f"/ui/me/requests/{others}", f"/ui/me/requests/{others}.json"):

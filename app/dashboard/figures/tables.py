@@ -79,11 +79,18 @@ class Records:
         """As the admin API's lists are."""
         return {"data": list(self.data), "next_cursor": self.next_cursor, **self.totals}
 
+    @property
+    def names(self) -> list[str]:
+        """Of the columns: each field that a record has."""
+        return list(dict.fromkeys(name for record in self.data for name in record))
+
+    def lines(self, names: Sequence[str]) -> str:
+        """A line of CSV for each record."""
+        return csv_text([record.get(name) for name in names] for record in self.data)
+
     def as_csv(self) -> str:
-        """A head and a line for each."""
-        names = list(dict.fromkeys(name for record in self.data for name in record))
-        lines = ([record.get(name) for name in names] for record in self.data)
-        return csv_text([names, *lines])
+        """A head and the lines."""
+        return csv_text([self.names]) + self.lines(self.names)
 
 
 def options(values: Iterable[str], labels: Mapping[str, str] | None = None) -> list[dict[str, str]]:

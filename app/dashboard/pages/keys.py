@@ -68,8 +68,12 @@ async def show(visit: Visit) -> Response:
     cursor = query.given.get("cursor")
     lists = visit.store.key_lists
     if visit.twin:
-        objects = await lists.objects(search, cursor=cursor, limit=TWIN_LIMIT)
-        return visit.records(Records(objects.rows, objects.next_cursor))
+
+        async def read(cursor: str | None) -> Records:
+            objects = await lists.objects(search, cursor=cursor, limit=TWIN_LIMIT)
+            return Records(objects.rows, objects.next_cursor)
+
+        return await visit.twin_of(read)
     found = await lists.listed(search, cursor=cursor, limit=LIMIT)
     days = [visit.now.date() - timedelta(days=back) for back in range(SHOWN_DAYS - 1, -1, -1)]
     by_day = await lists.by_day([row.id for row in found.rows], days[0])

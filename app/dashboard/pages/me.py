@@ -11,11 +11,11 @@ from starlette.responses import Response
 from app.core.errors import NotFound
 from app.dashboard import spending
 from app.dashboard.figures import cells, charts, formats
-from app.dashboard.figures.tables import Column, Line, Records, Table
+from app.dashboard.figures.tables import Column, Line, Table
 from app.dashboard.page import Page, View
 from app.dashboard.pages import key_details, receipts
 from app.dashboard.pages.requests import COLUMNS, call_lines
-from app.store.records.request_views import request_json
+from app.store.records.request_table import as_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,11 +38,11 @@ async def show(visit: Visit) -> Response:
     key = await _own(visit)
     if visit.twin == "json":
         return Response(orjson.dumps(key), media_type="application/json")
+    if visit.twin:  # all of the own calls
+        return await visit.csv(as_csv(visit.store.requests.each({"key_id": key["id"]})))
     calls = await visit.store.requests.listed(
         {"key_id": key["id"]}, cursor=visit.query.given.get("cursor"), limit=LIMIT
     )
-    if visit.twin:
-        return visit.records(Records([request_json(row) for row in calls.rows], calls.next_cursor))
     details = await key_details.details(visit, key)
     return await visit.html(
         "me.html",

@@ -52,10 +52,14 @@ AUDIT_COLUMNS: Final = (
 
 async def show(visit: Visit) -> Response:
     """The page; its twins are the audit log."""
-    cursor = visit.query.given.get("cursor")
-    entries = await visit.store.audit.list(cursor=cursor, limit=TWIN_LIMIT if visit.twin else LIMIT)
+
+    async def read(cursor: str | None) -> Records:
+        found = await visit.store.audit.list(cursor=cursor, limit=TWIN_LIMIT)
+        return Records(found["data"], found["next_cursor"])
+
     if visit.twin:
-        return visit.records(Records(entries["data"], entries["next_cursor"]))
+        return await visit.twin_of(read)
+    entries = await visit.store.audit.list(cursor=visit.query.given.get("cursor"), limit=LIMIT)
     checked = None
     if visit.query["check"]:  # over the whole ledger, so only when it is asked for
         checked = await visit.store.reports.reconcile()

@@ -45,10 +45,14 @@ KEY_COLUMNS: Final = (
 
 async def show(visit: Visit) -> Response:
     """The list, or its twin."""
-    cursor = visit.query.given.get("cursor")
-    listed = await visit.store.teams.list(cursor=cursor, limit=TWIN_LIMIT if visit.twin else LIMIT)
+
+    async def read(cursor: str | None) -> Records:
+        found = await visit.store.teams.list(cursor=cursor, limit=TWIN_LIMIT)
+        return Records(found["data"], found["next_cursor"])
+
     if visit.twin:
-        return visit.records(Records(listed["data"], listed["next_cursor"]))
+        return await visit.twin_of(read)
+    listed = await visit.store.teams.list(cursor=visit.query.given.get("cursor"), limit=LIMIT)
     largest = formats.largest(formats.nano(team["spent_usd"]) for team in listed["data"])
     table = Table(
         caption="Teams, newest first",
