@@ -14,6 +14,7 @@ version is pinned.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
 MOST_BYTES = 64 * 1024  # of a body: more might have to wait until the other end takes it
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what stands in no line of a head
 SWITCHING = 101
 INFORMING = range(100, 200)  # statuses that another one follows
 
@@ -69,17 +71,19 @@ class Posts:
         return self._written(headers)
 
     def _written(self, headers: CIMultiDict[str]) -> bytes | None:
-        lines = [f"POST {self._request.url.raw_path_qs} HTTP/1.1\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
-        head = "".join(lines)
-        if not head.count("\n") == head.count("\r") == len(lines) or "\0" in head:
-            return None  # something would pass for another line
-        return head.encode()
+        lines = [f"POST {self._request.url.raw_path_qs} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if CONTROL.search("".join(lines)):
+            return None  # it might pass for another line, and aiohttp says that it is refused
+        return "\r\n".join([*lines, ""]).encode()
 
     async def post(self, head: bytes, body: bytes) -> Answered:
         """An answer's head.  Raises what ClientSession.post does."""
         try:
-            connection = await self._connector.connect(self._request, [], self._limits)
+            try:
+                connection = await self._connector.connect(self._request, [], self._limits)
+            except TimeoutError as error:
+                raise aiohttp.ConnectionTimeoutError("connecting took too long") from error
             try:
                 message, content = await self._exchange(connection, head, body)
             except BaseException:
@@ -91,8 +95,6 @@ class Posts:
             raise aiohttp.ClientResponseError(
                 self._request.request_info, (), status=error.code, message=error.message
             ) from error
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError("connecting took too long") from error
         except OSError as error:
             raise aiohttp.ClientOSError(*error.args) from error
         return Answered(connection, message, content)

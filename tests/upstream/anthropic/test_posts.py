@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import aiohttp
 import pytest
@@ -53,12 +54,25 @@ async def test_the_head_is_that_of_the_client(
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("value", ["a\nx: y", "a\r\nx: y", "a\rb", "a\0b"])
-async def test_a_header_that_would_be_another_line_is_left_to_the_client(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "is_left"),
+    [
+        *(("a\nx: y", True), ("a\r\nx: y", True), ("a\rb", True), ("a\0b", True)),
+        *(("a\x01b", True), ("a\x1fb", True), ("a\x7fb", True), ("a\tb", False), ("é", False)),
+    ],
+)
+async def test_a_header_that_would_be_another_line_is_left_to_the_client(
+    server: WireServer, value: str, *, is_left: bool
+) -> None:
+    server.script(whole())
     async with aiohttp.TCPConnector() as connector, aiohttp.ClientSession(headers=OWN) as session:
-        posts = Posts(session, connector, URL("http://127.0.0.1/x"), NO_LIMITS, 65_536)
+        posts = Posts(session, connector, URL(server.url), NO_LIMITS, 65_536)
 
-        assert posts.head({"anthropic-beta": value}) is None
+        assert (posts.head({"anthropic-beta": value}) is None) is is_left
+        refuses = pytest.raises(ValueError, match="control character") if is_left else nullcontext()
+        with refuses:
+            async with session.post(server.url, data=b"{}", headers={"anthropic-beta": value}):
+                pass
 
 
 async def test_what_comes_before_an_answer_is_passed_over(server: WireServer) -> None:
