@@ -60,7 +60,7 @@
       const zone = plot.tz || "UTC";
       const series = plot.series.map((each) => ({
         label: each.label, stroke: colour(each.colour || "--s1"), width: each.width || 2,
-        dash: each.dash, points: { show: false }, value: (_, value) => money(value),
+        dash: each.dash, points: { show: each.values.filter((value) => value != null).length === 1 }, value: (_, value) => money(value),
       }));
       const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
       const days = plot.dates ? { values: (_, times) => times.map((at) => day.format(at * 1e3)) } : {};
@@ -221,7 +221,7 @@
   });
   addEventListener("htmx:error", () => stale("The gateway does not answer."));
   addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx?.response?.status >= 400) return;
+    if (event.detail?.ctx?.response?.status >= 400) return;
     shown = new Date();
     if (one("[data-stale]")) one("[data-stale]").hidden = true;
     fold();
