@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,8 @@ from app.simulator.server import running_simulator
 from app.store.database.migrate import migrate
 
 MASTER_KEY = "mk-for-tests-0123456789"
-START_S = 30.0
+START_S = 60.0
+READY = re.compile(r"^Tollkeeper is ready on (\S+)$", re.MULTILINE)
 STOP_S = 20.0
 
 
@@ -155,7 +157,6 @@ def gateway(
     options: Sequence[str] = (),
 ) -> Iterator[Gateway]:
     """`tollkeeper serve` in `folder`, calling `upstream_url` as if it were Anthropic."""
-    port = free_port()
     if config is not None:
         (folder / "config.yaml").write_text(config)
     own = {
@@ -169,13 +170,15 @@ def gateway(
     database = own.get("TOLLKEEPER_DATABASE_URL", "sqlite:///data/tollkeeper.db")
     if database.startswith("sqlite:///"):
         _have_database(folder / database.removeprefix("sqlite:///"))
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options]
     own["PYTHONPATH"] = str(Path(__file__).parents[1])
     with (folder / "gateway.log").open("ab") as log:
+        told_before = log.tell()
         process = subprocess.Popen(command, cwd=folder, env=own, stdout=log, stderr=log)
-    running = Gateway(f"http://127.0.0.1:{port}", process, folder)
+    running = Gateway("", process, folder)
     try:
         with running.http:
+            running.url = _address(running, told_before)
             _wait_until_ready(running)
             yield running
     finally:
@@ -204,14 +207,22 @@ def _migrated() -> Path:
     return folder / "empty.db"
 
 
+def _address(running: Gateway, told_before: int) -> str:
+    """It says itself which port it has taken: one that was free before may not be any more."""
+    deadline_s = time.monotonic() + START_S
+    log = running.folder / "gateway.log"
+    while time.monotonic() < deadline_s and running.process.poll() is None:
+        if ready := READY.search(log.read_bytes()[told_before:].decode(errors="replace")):
+            return ready[1]
+        time.sleep(0.05)
+    raise AssertionError(f"the gateway did not start:\n{running.log_text()}")
+
+
 def _wait_until_ready(running: Gateway) -> None:
     deadline_s = time.monotonic() + START_S
-    while time.monotonic() < deadline_s:
-        if running.process.poll() is not None:
-            break
-        try:
+    while time.monotonic() < deadline_s and running.process.poll() is None:
+        with suppress(httpx2.TransportError):
             if running.http.get(f"{running.url}/health/ready").status_code == 200:
                 return
-        except httpx2.TransportError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise AssertionError(f"the gateway did not start:\n{running.log_text()}")
