@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from app.core.measure import ends_with_answer, has_late_system
 
@@ -23,8 +23,11 @@ Need = Literal[
     "needs_thinking",
     "needs_tools",
 ]
-NOT_ADAPTED = frozenset({"needs_context", "needs_geo", "needs_thinking"})
+NEEDS: Final[frozenset[str]] = frozenset(get_args(Need))
+NOT_ADAPTED: Final[frozenset[str]] = frozenset({"needs_context", "needs_geo", "needs_thinking"})
 """What `adapt` can't help with: the request would be refused."""
+SURELY_REFUSED: Final[frozenset[str]] = NOT_ADAPTED - {"needs_context"}
+"""Of these, what is no estimate: a prompt that looks too long may just fit."""
 
 BYTES_PER_TOKEN = 3  # prose has more, so that what this calls too long may just fit
 

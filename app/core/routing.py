@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.core.errors import ModelNotAllowed
 from app.core.measure import has_list_of
 from app.core.model_names import AUTO, check_allowed, model_not_found, usable_tiers
-from app.core.needs import NOT_ADAPTED, likely_tokens, refusals
+from app.core.needs import NEEDS, NOT_ADAPTED, SURELY_REFUSED, likely_tokens, refusals
 from app.core.pricing import prices_on
 from app.core.scoring import Scored, Weights, scored
 from app.core.values import value
@@ -164,20 +164,19 @@ def _taken(  # noqa: PLR0913, PLR0917 - as above
     """Keep the choice unless its model refuses what the request asks for and another takes it.
 
     Where every one refuses something, one that the request can be reworded for is better than an
-    error. Or unless a stronger one that takes it too is cheaper at that length.
+    error, and one that it may be too long for better than one that surely refuses it. Or unless a
+    stronger one that takes it too is cheaper at that length.
     """
     first = chosen.tier or usable[0]
     model = catalog.models[catalog.tiers[first]]
     refused = refusals(request, size, model)
     if refused:
         models = {tier: catalog.models[catalog.tiers[tier]] for tier in usable}
-        for tier, other in models.items():
-            if not refusals(request, size, other):
-                return replace(chosen, tier=tier, reason=Reason(refused[0])), other
-        failing = [need for need in refused if need in NOT_ADAPTED]
-        for tier, other in models.items() if failing else ():
-            if NOT_ADAPTED.isdisjoint(refusals(request, size, other)):
-                return replace(chosen, tier=tier, reason=Reason(failing[0])), other
+        for refusing in (NEEDS, NOT_ADAPTED, SURELY_REFUSED):
+            failing = [need for need in refused if need in refusing]
+            for tier, other in models.items() if failing else ():
+                if refusing.isdisjoint(refusals(request, size, other)):
+                    return replace(chosen, tier=tier, reason=Reason(failing[0])), other
         return chosen, model
     if has_steps(model):
         for tier in usable[usable.index(first) + 1 :]:

@@ -204,6 +204,13 @@ NEEDS = [
     # three bytes a token: 3,000,003 bytes may be a token too many for a million
     (asks("x" * 3_000_003), (ROOMY, SONNET), ROOMY, Reason.NEEDS_CONTEXT),
     (asks("x" * 3_000_002), (ROOMY, SONNET), SONNET, Reason.LONG_TEXT),
+    # too long for either by that estimate, which may be wrong; the other surely refuses it
+    (
+        replace(asks("x" * 3_000_003), options={"thinking": {"type": "disabled"}}),
+        (HAIKU, MODERN),
+        HAIKU,
+        Reason.NEEDS_THINKING,
+    ),
 ]
 
 
